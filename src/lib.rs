@@ -1,0 +1,13 @@
+//! An order and refund ledger for tills, kiosks and store back ends.
+
+// Generated code names generic wire types by an absolute path (`x-rust-type` in the specs).
+extern crate self as tillbook;
+
+pub mod domain;
+pub mod gateway;
+pub mod storage;
+pub mod clients;
+pub mod sync;
+pub mod ledger;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

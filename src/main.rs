@@ -1,0 +1,4 @@
+//! The `tillbook` command.
+mod cli;
+
+fn main() {}
