@@ -1,1 +1,5 @@
-//! The cli room.
+//! The command line.
+mod config;
+mod duration;
+mod exit;
+mod output;
