@@ -163,7 +163,6 @@ impl FromStr for Money {
             let fraction = plain.split_once('.').map_or("", |(_, fraction)| fraction);
             let name: String = text.chars().take(40).collect();
             match fraction.trim_end_matches('0').len() {
-                0..=2 if plain.matches('.').count() > 1 => MoneyError::NotANumber(name),
                 0..=2 => MoneyError::TooLarge(name),
                 _ => MoneyError::TooPrecise(name),
             }
