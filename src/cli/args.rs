@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp};
 
 use super::duration;
+use super::exit::Failure;
 use super::parse::{self, OrderName, RefundName};
 
 const STYLES: Styles = Styles::styled()
@@ -236,9 +237,9 @@ pub(crate) struct RefundsArgs {
 /// `cancel`.
 #[derive(Debug, Args)]
 pub(crate) struct CancelArgs {
-    /// ACCOUNT:KEY
-    #[arg(value_name = "REFUND")]
-    pub(crate) refund: RefundName,
+    /// ACCOUNT:KEY, or ACCOUNT and KEY
+    #[arg(value_name = "REFUND", num_args = 1..=2, required = true)]
+    pub(crate) names: Vec<String>,
     /// Who withdraws it
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
@@ -277,6 +278,14 @@ pub(crate) enum SpecsCommand {
         /// A directory with edited specs
         directory: PathBuf,
     },
+}
+
+impl CancelArgs {
+    /// The refund that is meant.
+    pub(crate) fn refund(&self) -> Result<RefundName, Failure> {
+        // Neither an account's name nor a key has a colon, so that both ways to write it are one.
+        self.names.join(":").parse().map_err(|error: String| Failure::new("malformed", error))
+    }
 }
 
 fn amount_above_zero(text: &str) -> Result<Money, String> {

@@ -109,7 +109,6 @@ kinds! {
     "differences"          Differences "`verify` found differences";
     "sync_incomplete"      Failed      "some account could not be synced; the report names it";
     "check_failed"         Failed      "some account failed its check; the report names it";
-    "specs_differ"         Failed      "the specs differ from those built in";
     "promise_broken"       Failed      "a promise of the demo does not hold";
     "upstream"             Failed      "the upstream could not be asked or its answer could not be read; `reason` says which";
     "same_merchant"        Failed      "two accounts are one merchant; one order's refunds belong to one account";

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
-use tillbook::{AccountName, OrderStatus, Reference, RefundKey, Timestamp};
+use tillbook::{AccountName, OrderStatus, Reference, RefundKey, Timestamp, Wanted};
 
 use super::config::nearest;
 
@@ -22,7 +22,7 @@ impl FromStr for OrderName {
 
     fn from_str(text: &str) -> Result<OrderName, String> {
         let (account, wanted) = split_account(text, "shop-1:2017060121535612345 or shop-1:order_sn=2017060121535612345")?;
-        let wanted = wanted.parse().map_err(|error| format!("{error}"))?;
+        let wanted = wanted.parse().map_err(|error: tillbook::domain::NameError| error.to_string())?;
         Ok(OrderName { account, wanted })
     }
 }
@@ -41,14 +41,14 @@ impl FromStr for RefundName {
 
     fn from_str(text: &str) -> Result<RefundName, String> {
         let (account, key) = split_account(text, "shop-1:till-3-0190")?;
-        Ok(RefundName { account, key: key.parse().map_err(|error| format!("{error}"))? })
+        Ok(RefundName { account, key: key.parse().map_err(|error: tillbook::domain::NameError| error.to_string())? })
     }
 }
 
 fn split_account<'t>(text: &'t str, example: &str) -> Result<(AccountName, &'t str), String> {
     let (account, rest) =
         text.split_once(':').ok_or_else(|| format!("{text:?} names no account: write for instance {example}"))?;
-    let account = account.parse().map_err(|error| format!("{error}"))?;
+    let account = account.parse().map_err(|error: tillbook::domain::NameError| error.to_string())?;
     Ok((account, rest))
 }
 

@@ -24,7 +24,7 @@ const COMMON: &[&str] = &[
 
 /// The keys of one kind of gateway each.
 const OWN: &[(&str, &[&str])] = &[
-    ("fubei", &["app_id", "secret", "declined_codes"]),
+    ("fubei", &["app_id", "secret", "declined_codes", "credential_codes"]),
     ("trade_order", &["token"]),
     ("hydrogen", &["client_id", "token", "refund_function", "function_secret", "orders"]),
 ];
@@ -72,6 +72,8 @@ pub(crate) enum Upstream {
         secret: Secret,
         /// Result codes that mean "not executed" beyond doubt, by the user's own word.
         declined_codes: Vec<String>,
+        /// Result codes that mean "wrong signature or app_id", by the user's own word.
+        credential_codes: Vec<String>,
     },
     /// The XxPay family.
     TradeOrder {
@@ -133,6 +135,7 @@ impl Account {
                 app_id: section.required_text("app_id")?,
                 secret: section.required_secret("secret")?,
                 declined_codes: section.texts("declined_codes")?.unwrap_or_default(),
+                credential_codes: section.texts("credential_codes")?.unwrap_or_default(),
             },
             "trade_order" => Upstream::TradeOrder { token: section.required_secret("token")? },
             _ => hydrogen(section)?,
