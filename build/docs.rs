@@ -22,12 +22,7 @@ fn plain_line(line: &str) -> String {
             out.push('`');
         }
         for letter in word.chars() {
-            if !bare
-                && matches!(
-                    letter,
-                    '[' | ']' | '<' | '>' | '`' | '*' | '_' | '\\' | '#' | '|' | '~'
-                )
-            {
+            if !bare && matches!(letter, '[' | ']' | '<' | '>' | '`' | '*' | '_' | '\\' | '#' | '|' | '~') {
                 out.push('\\');
             }
             out.push(letter);
@@ -45,9 +40,7 @@ pub(crate) fn plain_all(value: &mut Value) {
         Value::Object(fields) => {
             for (key, inner) in fields {
                 match inner {
-                    Value::String(text) if key == "description" || key == "summary" => {
-                        *text = plain(text)
-                    }
+                    Value::String(text) if key == "description" || key == "summary" => *text = plain(text),
                     _ if key == "example" || key == "examples" => {}
                     _ => plain_all(inner),
                 }

@@ -21,46 +21,23 @@ use super::yaml::{Document, Fault, join};
 pub(crate) fn generate(module: &str, document: &Document) -> Result<String, Vec<Fault>> {
     let mut value = document.value.clone();
     docs::plain_all(&mut value);
-    let spec: OpenAPI = serde_json::from_value(value.clone()).map_err(|error| {
-        locate(document, &value).unwrap_or_else(|| vec![document.fault("", error.to_string())])
-    })?;
+    let spec: OpenAPI = serde_json::from_value(value.clone())
+        .map_err(|error| locate(document, &value).unwrap_or_else(|| vec![document.fault("", error.to_string())]))?;
 
-    let schemas = value
-        .pointer("/components/schemas")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    let enums: Map<String, Value> = schemas
-        .iter()
-        .filter(|(_, s)| s.get("x-open-enum").is_some())
-        .map(|(n, s)| (n.clone(), s.clone()))
-        .collect();
+    let schemas = value.pointer("/components/schemas").and_then(Value::as_object).cloned().unwrap_or_default();
+    let enums: Map<String, Value> =
+        schemas.iter().filter(|(_, s)| s.get("x-open-enum").is_some()).map(|(n, s)| (n.clone(), s.clone())).collect();
     let settings = settings(module, &schemas, &enums);
 
     // The generator asserts and panics on what it does not take; the lint should have refused all of it before.
-    let tokens = catch_unwind(AssertUnwindSafe(|| {
-        Generator::new(&settings).generate_tokens(&spec)
-    }))
-    .map_err(|panic| {
-        let why = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(panic.downcast_ref::<&str>().copied());
-        vec![document.fault(
-            "",
-            format!(
-                "the generator panicked: {}",
-                why.unwrap_or("without a text")
-            ),
-        )]
-    })?
-    .map_err(|error| {
-        vec![document.fault("", format!("the generator refuses the spec: {error}"))]
-    })?;
+    let tokens = catch_unwind(AssertUnwindSafe(|| Generator::new(&settings).generate_tokens(&spec)))
+        .map_err(|panic| {
+            let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            vec![document.fault("", format!("the generator panicked: {}", why.unwrap_or("without a text")))]
+        })?
+        .map_err(|error| vec![document.fault("", format!("the generator refuses the spec: {error}"))])?;
 
-    let open = enums
-        .iter()
-        .map(|(name, schema)| open_enum::emit(name, schema));
+    let open = enums.iter().map(|(name, schema)| open_enum::emit(name, schema));
     let operations = operations(&value);
     let file = quote! {
         /// The words of this upstream: enums that keep a word they do not know.
@@ -68,26 +45,18 @@ pub(crate) fn generate(module: &str, document: &Document) -> Result<String, Vec<
         #operations
         #tokens
     };
-    let mut file: syn::File = syn::parse2(file).map_err(|error| {
-        vec![document.fault("", format!("the generated code is not Rust: {error}"))]
-    })?;
+    let mut file: syn::File = syn::parse2(file)
+        .map_err(|error| vec![document.fault("", format!("the generated code is not Rust: {error}"))])?;
     close_constructors(&mut file);
     let floats = Floats::of(&file);
     if floats.is_empty() {
         Ok(prettyplease::unparse(&file))
     } else {
-        Err(floats
-            .into_iter()
-            .map(|place| document.fault("", place))
-            .collect())
+        Err(floats.into_iter().map(|place| document.fault("", place)).collect())
     }
 }
 
-fn settings(
-    module: &str,
-    schemas: &Map<String, Value>,
-    enums: &Map<String, Value>,
-) -> GenerationSettings {
+fn settings(module: &str, schemas: &Map<String, Value>, enums: &Map<String, Value>) -> GenerationSettings {
     let mut settings = GenerationSettings::new();
     settings
         // The builder interface names each argument: an added query parameter does not shift its neighbours.
@@ -103,11 +72,7 @@ fn settings(
         settings.with_replacement(name, format!("crate::clients::wire::{name}"), texts());
     }
     for name in enums.keys() {
-        settings.with_replacement(
-            name,
-            format!("crate::clients::{module}::api::open::{name}"),
-            texts(),
-        );
+        settings.with_replacement(name, format!("crate::clients::{module}::api::open::{name}"), texts());
     }
     settings
 }
@@ -115,11 +80,7 @@ fn settings(
 /// The table of operations: what may be called, and which calls can move money.
 fn operations(value: &Value) -> proc_macro2::TokenStream {
     let mut rows = Vec::new();
-    let paths = value
-        .get("paths")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let paths = value.get("paths").and_then(Value::as_object).cloned().unwrap_or_default();
     for (path, item) in &paths {
         for (method, operation) in item.as_object().cloned().unwrap_or_default() {
             let text = |key: &str| operation.get(key).and_then(Value::as_str);
@@ -184,10 +145,7 @@ struct Floats {
 
 impl Floats {
     fn of(file: &syn::File) -> Vec<String> {
-        let mut floats = Floats {
-            places: Vec::new(),
-            owner: String::new(),
-        };
+        let mut floats = Floats { places: Vec::new(), owner: String::new() };
         floats.visit_file(file);
         floats.places.sort();
         floats.places.dedup();
@@ -236,19 +194,10 @@ fn locate(document: &Document, value: &Value) -> Option<Vec<Fault>> {
     let mut faults = Vec::new();
     each::<PathItem>(document, value, "/paths", &mut faults);
     each::<ReferenceOr<Schema>>(document, value, "/components/schemas", &mut faults);
-    if faults.is_empty() {
-        None
-    } else {
-        Some(faults)
-    }
+    if faults.is_empty() { None } else { Some(faults) }
 }
 
-fn each<T: DeserializeOwned>(
-    document: &Document,
-    value: &Value,
-    pointer: &str,
-    faults: &mut Vec<Fault>,
-) {
+fn each<T: DeserializeOwned>(document: &Document, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
     let parts = value.pointer(pointer).and_then(Value::as_object);
     for (name, part) in parts.into_iter().flatten() {
         if let Err(error) = serde_json::from_value::<T>(part.clone()) {

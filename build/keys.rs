@@ -119,16 +119,8 @@ impl Part {
                 ("example", Any),
                 ("examples", Object),
             ],
-            Part::RequestBody => &[
-                ("description", Text),
-                ("content", Object),
-                ("required", Bool),
-            ],
-            Part::Response => &[
-                ("description", Text),
-                ("headers", Object),
-                ("content", Object),
-            ],
+            Part::RequestBody => &[("description", Text), ("content", Object), ("required", Bool)],
+            Part::Response => &[("description", Text), ("headers", Object), ("content", Object)],
             Part::MediaType => &[("schema", Object), ("example", Any), ("examples", Object)],
             Part::Schema => &[
                 ("title", Text),
@@ -154,121 +146,40 @@ impl Part {
                 ("x-enum-descriptions", Array),
                 ("x-rust-type", Object),
             ],
-            Part::RustType => &[
-                ("crate", Text),
-                ("version", Text),
-                ("path", Text),
-                ("parameters", Array),
-            ],
+            Part::RustType => &[("crate", Text), ("version", Text), ("path", Text), ("parameters", Array)],
         }
     }
 }
 
 /// Keys that OpenAPI knows and we refuse, each with its reason.
 const REFUSED: &[(Part, &str, &str)] = &[
-    (
-        Part::Schema,
-        "anyOf",
-        "the generated type cannot be decoded; use `oneOf` with titles",
-    ),
+    (Part::Schema, "anyOf", "the generated type cannot be decoded; use `oneOf` with titles"),
     (Part::Schema, "not", "the generator panics on it"),
-    (
-        Part::Schema,
-        "discriminator",
-        "the generator ignores it and takes the first match",
-    ),
-    (
-        Part::Schema,
-        "minimum",
-        "a value outside it would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "maximum",
-        "a value outside it would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "exclusiveMinimum",
-        "a value outside it would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "exclusiveMaximum",
-        "a value outside it would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "multipleOf",
-        "a value outside it would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "minLength",
-        "a longer or shorter text would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "maxLength",
-        "a longer or shorter text would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "pattern",
-        "another text would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "minItems",
-        "another count would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "maxItems",
-        "another count would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "uniqueItems",
-        "a repeated row would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "minProperties",
-        "another count would fail the whole answer; say it in the description",
-    ),
-    (
-        Part::Schema,
-        "maxProperties",
-        "another count would fail the whole answer; say it in the description",
-    ),
+    (Part::Schema, "discriminator", "the generator ignores it and takes the first match"),
+    (Part::Schema, "minimum", "a value outside it would fail the whole answer; say it in the description"),
+    (Part::Schema, "maximum", "a value outside it would fail the whole answer; say it in the description"),
+    (Part::Schema, "exclusiveMinimum", "a value outside it would fail the whole answer; say it in the description"),
+    (Part::Schema, "exclusiveMaximum", "a value outside it would fail the whole answer; say it in the description"),
+    (Part::Schema, "multipleOf", "a value outside it would fail the whole answer; say it in the description"),
+    (Part::Schema, "minLength", "a longer or shorter text would fail the whole answer; say it in the description"),
+    (Part::Schema, "maxLength", "a longer or shorter text would fail the whole answer; say it in the description"),
+    (Part::Schema, "pattern", "another text would fail the whole answer; say it in the description"),
+    (Part::Schema, "minItems", "another count would fail the whole answer; say it in the description"),
+    (Part::Schema, "maxItems", "another count would fail the whole answer; say it in the description"),
+    (Part::Schema, "uniqueItems", "a repeated row would fail the whole answer; say it in the description"),
+    (Part::Schema, "minProperties", "another count would fail the whole answer; say it in the description"),
+    (Part::Schema, "maxProperties", "another count would fail the whole answer; say it in the description"),
     (Part::Operation, "callbacks", "the generator ignores them"),
     (Part::Components, "callbacks", "the generator ignores them"),
     (Part::Components, "links", "the generator ignores them"),
     (Part::Components, "headers", "the generator ignores them"),
-    (
-        Part::Components,
-        "examples",
-        "write the example where it belongs",
-    ),
+    (Part::Components, "examples", "write the example where it belongs"),
     (Part::Response, "links", "the generator ignores them"),
     (Part::MediaType, "encoding", "the generator panics on it"),
-    (
-        Part::Parameter,
-        "content",
-        "the generator refuses it; use `schema`",
-    ),
+    (Part::Parameter, "content", "the generator refuses it; use `schema`"),
     (Part::Parameter, "allowReserved", "the generator ignores it"),
-    (
-        Part::Parameter,
-        "allowEmptyValue",
-        "the generator ignores it",
-    ),
-    (
-        Part::PathItem,
-        "$ref",
-        "the generator refuses it; write the path out",
-    ),
+    (Part::Parameter, "allowEmptyValue", "the generator ignores it"),
+    (Part::PathItem, "$ref", "the generator refuses it; write the path out"),
     (Part::PathItem, "head", "no adapter needs it"),
     (Part::PathItem, "options", "no adapter needs it"),
     (Part::PathItem, "trace", "no adapter needs it"),
@@ -286,30 +197,18 @@ pub(crate) fn check_keys(document: &Document, pointer: &str, part: Part, faults:
         let at = join(pointer, key);
         if let Some((_, kind)) = part.table().iter().find(|(known, _)| known == key) {
             if !is(value, *kind) {
-                faults.push(document.fault(
-                    &at,
-                    format!("`{key}` must be {}, found {}", wanted(*kind), found(value)),
-                ));
+                faults.push(document.fault(&at, format!("`{key}` must be {}, found {}", wanted(*kind), found(value))));
             }
         } else if let Some((_, _, why)) = REFUSED.iter().find(|(p, k, _)| *p == part && k == key) {
             faults.push(document.fault(&at, format!("`{key}` is refused: {why}")));
         } else {
-            let near = part
-                .table()
-                .iter()
-                .map(|(known, _)| *known)
-                .find(|known| near(known, key));
+            let near = part.table().iter().map(|(known, _)| *known).find(|known| near(known, key));
             match near {
-                Some(known) => faults.push(document.fault(
-                    &at,
-                    format!(
-                        "unknown key `{key}` in {} (did you mean `{known}`?)",
-                        part.name()
-                    ),
-                )),
+                Some(known) => faults.push(
+                    document.fault(&at, format!("unknown key `{key}` in {} (did you mean `{known}`?)", part.name())),
+                ),
                 None if key.starts_with("x-") => {}
-                None => faults
-                    .push(document.fault(&at, format!("unknown key `{key}` in {}", part.name()))),
+                None => faults.push(document.fault(&at, format!("unknown key `{key}` in {}", part.name()))),
             }
         }
     }

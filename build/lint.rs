@@ -51,20 +51,14 @@ fn check_head(document: &Document, faults: &mut Vec<Fault>) {
     let root = &document.value;
     match root.get("openapi").and_then(Value::as_str) {
         Some(version) if version.starts_with("3.0.") => {}
-        _ => faults.push(document.fault(
-            "/openapi",
-            "`openapi` must be a 3.0 version such as `\"3.0.3\"`",
-        )),
+        _ => faults.push(document.fault("/openapi", "`openapi` must be a 3.0 version such as `\"3.0.3\"`")),
     }
     match root.get("info") {
         None => faults.push(document.fault("", "missing `info`")),
         Some(_) => check_keys(document, "/info", Part::Info, faults),
     }
     for key in ["title", "version"] {
-        match root
-            .pointer(&format!("/info/{key}"))
-            .and_then(Value::as_str)
-        {
+        match root.pointer(&format!("/info/{key}")).and_then(Value::as_str) {
             None => faults.push(document.fault("/info", format!("`info` lacks the text `{key}`"))),
             // The version is sent as a header value on every call.
             Some(text) if key == "version" && !text.is_ascii() => {
@@ -84,43 +78,26 @@ fn check_components(document: &Document, faults: &mut Vec<Fault>) {
     }
     check_keys(document, "/components", Part::Components, faults);
     let mut type_names: BTreeMap<String, String> = BTreeMap::new();
-    for name in object(document, "/components/schemas")
-        .into_iter()
-        .flat_map(Map::keys)
-    {
+    for name in object(document, "/components/schemas").into_iter().flat_map(Map::keys) {
         let pointer = join("/components/schemas", name);
         if !is_pascal(name) {
             faults.push(document.fault(
                 &pointer,
-                format!(
-                    "schema name `{name}` must be PascalCase ASCII: it becomes the Rust type's name"
-                ),
+                format!("schema name `{name}` must be PascalCase ASCII: it becomes the Rust type's name"),
             ));
         }
         if let Some(other) = type_names.insert(name.to_ascii_lowercase(), name.clone()) {
-            faults.push(document.fault(
-                &pointer,
-                format!("schemas `{other}` and `{name}` differ by case only"),
-            ));
+            faults.push(document.fault(&pointer, format!("schemas `{other}` and `{name}` differ by case only")));
         }
         check_schema(document, &pointer, Some(name), faults);
     }
-    for name in object(document, "/components/parameters")
-        .into_iter()
-        .flat_map(Map::keys)
-    {
+    for name in object(document, "/components/parameters").into_iter().flat_map(Map::keys) {
         check_parameter(document, &join("/components/parameters", name), faults);
     }
-    for name in object(document, "/components/requestBodies")
-        .into_iter()
-        .flat_map(Map::keys)
-    {
+    for name in object(document, "/components/requestBodies").into_iter().flat_map(Map::keys) {
         check_request_body(document, &join("/components/requestBodies", name), faults);
     }
-    for name in object(document, "/components/responses")
-        .into_iter()
-        .flat_map(Map::keys)
-    {
+    for name in object(document, "/components/responses").into_iter().flat_map(Map::keys) {
         check_response(document, &join("/components/responses", name), faults);
     }
 }
@@ -158,15 +135,10 @@ fn check_operation(
         Some(id) => {
             let at = join(pointer, "operationId");
             if !is_snake(id) {
-                faults.push(
-                    document.fault(&at, format!("operationId `{id}` must be snake_case ASCII")),
-                );
+                faults.push(document.fault(&at, format!("operationId `{id}` must be snake_case ASCII")));
             }
             if let Some(other) = ids.insert(id.to_owned(), path.to_owned()) {
-                faults.push(document.fault(
-                    &at,
-                    format!("operationId `{id}` is already taken by `{other}`"),
-                ));
+                faults.push(document.fault(&at, format!("operationId `{id}` is already taken by `{other}`")));
             }
         }
     }
@@ -176,10 +148,9 @@ fn check_operation(
             &join(pointer, "x-call-safety"),
             format!("`x-call-safety` must be `safe` or `unsafe`, found `{word}`"),
         )),
-        None => faults.push(document.fault(
-            pointer,
-            "an operation needs `x-call-safety: safe` (a read) or `unsafe` (money may move)",
-        )),
+        None => faults.push(
+            document.fault(pointer, "an operation needs `x-call-safety: safe` (a read) or `unsafe` (money may move)"),
+        ),
     }
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let own = parameters(document, pointer, faults);
@@ -187,22 +158,13 @@ fn check_operation(
         if let Some(first) = seen.insert(name.clone(), place.clone()) {
             faults.push(document.fault(
                 pointer,
-                format!(
-                    "parameter `{name}` appears in {first} and in {place}: the generator drops one"
-                ),
+                format!("parameter `{name}` appears in {first} and in {place}: the generator drops one"),
             ));
         }
     }
-    for wanted in path
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
-    {
+    for wanted in path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)) {
         if seen.get(wanted).map(String::as_str) != Some("path") {
-            faults.push(document.fault(
-                pointer,
-                format!("path parameter `{wanted}` is not declared"),
-            ));
+            faults.push(document.fault(pointer, format!("path parameter `{wanted}` is not declared")));
         }
     }
     if operation.get("requestBody").is_some() {
@@ -220,10 +182,7 @@ fn check_responses(document: &Document, pointer: &str, operation: &Value, faults
     };
     let successes = responses.keys().filter(|status| is_success(status)).count();
     if successes != 1 {
-        faults.push(document.fault(
-            &at,
-            format!("exactly one success answer (2xx) is declared, found {successes}"),
-        ));
+        faults.push(document.fault(&at, format!("exactly one success answer (2xx) is declared, found {successes}")));
     }
     for status in responses.keys() {
         let response = join(&at, status);
@@ -243,11 +202,7 @@ fn check_response(document: &Document, pointer: &str, faults: &mut Vec<Fault>) {
         return;
     }
     check_keys(document, pointer, Part::Response, faults);
-    if document
-        .value
-        .pointer(&join(pointer, "description"))
-        .is_none()
-    {
+    if document.value.pointer(&join(pointer, "description")).is_none() {
         faults.push(document.fault(pointer, "a response needs a `description`"));
     }
     check_content(document, pointer, &["application/json"], faults);
@@ -259,17 +214,9 @@ fn check_request_body(document: &Document, pointer: &str, faults: &mut Vec<Fault
     }
     check_keys(document, pointer, Part::RequestBody, faults);
     if document.value.pointer(&join(pointer, "required")) != Some(&Value::Bool(true)) {
-        faults.push(document.fault(
-            pointer,
-            "a request body needs `required: true`: the generator always sends it",
-        ));
+        faults.push(document.fault(pointer, "a request body needs `required: true`: the generator always sends it"));
     }
-    check_content(
-        document,
-        pointer,
-        &["application/json", "application/x-www-form-urlencoded"],
-        faults,
-    );
+    check_content(document, pointer, &["application/json", "application/x-www-form-urlencoded"], faults);
 }
 
 fn check_content(document: &Document, pointer: &str, allowed: &[&str], faults: &mut Vec<Fault>) {
@@ -279,25 +226,15 @@ fn check_content(document: &Document, pointer: &str, allowed: &[&str], faults: &
         return;
     };
     if content.len() != 1 {
-        faults.push(document.fault(
-            &at,
-            format!(
-                "exactly one media type is declared, found {}",
-                content.len()
-            ),
-        ));
+        faults.push(document.fault(&at, format!("exactly one media type is declared, found {}", content.len())));
     }
     for media in content.keys() {
         let media_at = join(&at, media);
         let bare = media.split(';').next().unwrap_or(media).trim();
         if !allowed.contains(&bare) {
-            faults.push(document.fault(
-                &media_at,
-                format!(
-                    "media type `{media}` is not read; use {}",
-                    allowed.join(" or ")
-                ),
-            ));
+            faults.push(
+                document.fault(&media_at, format!("media type `{media}` is not read; use {}", allowed.join(" or "))),
+            );
         }
         check_keys(document, &media_at, Part::MediaType, faults);
         let schema = join(&media_at, "schema");
@@ -309,11 +246,7 @@ fn check_content(document: &Document, pointer: &str, allowed: &[&str], faults: &
 }
 
 /// Checks the parameters at `pointer` and gives their names with their places.
-fn parameters(
-    document: &Document,
-    pointer: &str,
-    faults: &mut Vec<Fault>,
-) -> Vec<(String, String)> {
+fn parameters(document: &Document, pointer: &str, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
     let at = join(pointer, "parameters");
     let Some(list) = document.value.pointer(&at).and_then(Value::as_array) else {
         return Vec::new();
@@ -322,9 +255,7 @@ fn parameters(
     for (index, parameter) in list.iter().enumerate() {
         let own = join(&at, &index.to_string());
         let parameter = match parameter.get("$ref").and_then(Value::as_str) {
-            Some(reference) => reference
-                .strip_prefix('#')
-                .and_then(|p| document.value.pointer(p)),
+            Some(reference) => reference.strip_prefix('#').and_then(|p| document.value.pointer(p)),
             None => {
                 check_parameter(document, &own, faults);
                 Some(parameter)
@@ -356,10 +287,7 @@ fn check_parameter(document: &Document, pointer: &str, faults: &mut Vec<Fault>) 
         Some("header") => "simple",
         Some(other) => {
             let at = join(pointer, "in");
-            faults.push(document.fault(
-                &at,
-                format!("`in` must be query, header or path, found `{other}`"),
-            ));
+            faults.push(document.fault(&at, format!("`in` must be query, header or path, found `{other}`")));
             return;
         }
         None => {
@@ -368,16 +296,11 @@ fn check_parameter(document: &Document, pointer: &str, faults: &mut Vec<Fault>) 
         }
     };
     if text("style").is_some_and(|style| style != default_style) {
-        faults.push(document.fault(
-            &join(pointer, "style"),
-            format!("only the default style `{default_style}` is sent"),
-        ));
+        faults
+            .push(document.fault(&join(pointer, "style"), format!("only the default style `{default_style}` is sent")));
     }
     if text("in") == Some("query") && get("explode") == Some(&Value::Bool(false)) {
-        faults.push(document.fault(
-            &join(pointer, "explode"),
-            "`explode: false` is ignored by the generator",
-        ));
+        faults.push(document.fault(&join(pointer, "explode"), "`explode: false` is ignored by the generator"));
     }
     match get("schema") {
         None => faults.push(document.fault(pointer, "a parameter needs a `schema`")),
@@ -402,13 +325,9 @@ fn check_references(document: &Document, value: &Value, pointer: &str, faults: &
                 match (key.as_str(), inner) {
                     ("example" | "examples" | "default", _) => {}
                     ("$ref", Value::String(target)) => {
-                        let found = target
-                            .strip_prefix('#')
-                            .and_then(|local| document.value.pointer(local));
+                        let found = target.strip_prefix('#').and_then(|local| document.value.pointer(local));
                         if found.is_none() {
-                            faults.push(
-                                document.fault(&at, format!("reference `{target}` leads nowhere")),
-                            );
+                            faults.push(document.fault(&at, format!("reference `{target}` leads nowhere")));
                         }
                     }
                     _ => check_references(document, inner, &at, faults),
@@ -429,10 +348,7 @@ fn object<'a>(document: &'a Document, pointer: &str) -> Option<&'a Map<String, V
 }
 
 fn is_reference(document: &Document, pointer: &str) -> bool {
-    document
-        .value
-        .pointer(pointer)
-        .is_some_and(|part| part.get("$ref").is_some())
+    document.value.pointer(pointer).is_some_and(|part| part.get("$ref").is_some())
 }
 
 fn is_success(status: &str) -> bool {
@@ -443,12 +359,9 @@ fn is_snake(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_lowercase())
         && !id.ends_with('_')
         && !id.contains("__")
-        && id
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn is_pascal(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.chars().all(|c| c.is_ascii_alphanumeric())
+    name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphanumeric())
 }

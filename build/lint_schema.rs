@@ -12,12 +12,7 @@ const TYPES: &[&str] = &["object", "array", "string", "integer", "number", "bool
 const FORMATS: &[&str] = &["int32", "int64", "uint32", "uint64", "password", "byte"];
 
 /// Checks the schema at `pointer` and everything below it; `component` is its name under `components/schemas`.
-pub(crate) fn check_schema(
-    document: &Document,
-    pointer: &str,
-    component: Option<&str>,
-    faults: &mut Vec<Fault>,
-) {
+pub(crate) fn check_schema(document: &Document, pointer: &str, component: Option<&str>, faults: &mut Vec<Fault>) {
     let Some(schema) = document.value.pointer(pointer).and_then(Value::as_object) else {
         faults.push(document.fault(pointer, "a schema must be an object"));
         return;
@@ -49,15 +44,14 @@ fn check_reference(
 ) {
     match reference.as_str() {
         Some(target) if target.starts_with("#/components/schemas/") => {}
-        _ => faults.push(document.fault(
-            &join(pointer, "$ref"),
-            "a schema's `$ref` must lead to `#/components/schemas/...` of this file",
-        )),
+        _ => {
+            faults.push(document.fault(
+                &join(pointer, "$ref"),
+                "a schema's `$ref` must lead to `#/components/schemas/...` of this file",
+            ))
+        }
     }
-    for key in schema
-        .keys()
-        .filter(|key| *key != "$ref" && !key.starts_with("x-"))
-    {
+    for key in schema.keys().filter(|key| *key != "$ref" && !key.starts_with("x-")) {
         faults.push(document.fault(
             &join(pointer, key),
             format!("`{key}` beside `$ref` is ignored; write `allOf: [{{$ref: ...}}]` and `{key}`"),
@@ -65,26 +59,17 @@ fn check_reference(
     }
 }
 
-fn check_type(
-    document: &Document,
-    pointer: &str,
-    schema: &Map<String, Value>,
-    faults: &mut Vec<Fault>,
-) {
+fn check_type(document: &Document, pointer: &str, schema: &Map<String, Value>, faults: &mut Vec<Fault>) {
     let at = join(pointer, "type");
     match schema.get("type").and_then(Value::as_str) {
-        Some("number") => faults.push(document.fault(
-            &at,
-            "`type: number` becomes a binary float; use `$ref` to Yuan, YuanText, Fen or Count",
-        )),
+        Some("number") => faults.push(
+            document.fault(&at, "`type: number` becomes a binary float; use `$ref` to Yuan, YuanText, Fen or Count"),
+        ),
         Some("array") if !schema.contains_key("items") => {
             faults.push(document.fault(pointer, "a list needs `items`"));
         }
         Some(kind) if !TYPES.contains(&kind) => {
-            faults.push(document.fault(
-                &at,
-                format!("unknown type `{kind}`; one of {}", TYPES.join(", ")),
-            ));
+            faults.push(document.fault(&at, format!("unknown type `{kind}`; one of {}", TYPES.join(", "))));
         }
         _ => {}
     }
@@ -96,10 +81,7 @@ fn check_type(
             "float" | "double" => "; use `$ref` to Yuan, YuanText, Fen or Count",
             _ => "",
         };
-        faults.push(document.fault(
-            &join(pointer, "format"),
-            format!("format `{format}` is not read{hint}"),
-        ));
+        faults.push(document.fault(&join(pointer, "format"), format!("format `{format}` is not read{hint}")));
     }
 }
 
@@ -126,10 +108,7 @@ fn check_enum(
     }
     let words = strings(schema.get("enum"));
     if words.is_empty() || words.contains(&None) {
-        faults.push(document.fault(
-            &join(pointer, "enum"),
-            "an open enum lists its known words as texts",
-        ));
+        faults.push(document.fault(&join(pointer, "enum"), "an open enum lists its known words as texts"));
         return;
     }
     let names = match schema.get("x-enum-varnames") {
@@ -138,14 +117,9 @@ fn check_enum(
     };
     let names_at = join(pointer, "x-enum-varnames");
     if names.len() != words.len() {
-        faults.push(document.fault(
-            &names_at,
-            format!(
-                "{} words but {} names in `x-enum-varnames`",
-                words.len(),
-                names.len()
-            ),
-        ));
+        faults.push(
+            document.fault(&names_at, format!("{} words but {} names in `x-enum-varnames`", words.len(), names.len())),
+        );
     }
     let described = strings(schema.get("x-enum-descriptions"));
     if schema.contains_key("x-enum-descriptions") && described.len() != words.len() {
@@ -170,75 +144,40 @@ fn check_enum(
     }
 }
 
-fn unique(
-    document: &Document,
-    pointer: &str,
-    what: &str,
-    list: &[Option<&str>],
-    faults: &mut Vec<Fault>,
-) {
+fn unique(document: &Document, pointer: &str, what: &str, list: &[Option<&str>], faults: &mut Vec<Fault>) {
     for (index, entry) in list.iter().enumerate() {
         if entry.is_some() && list[..index].contains(entry) {
-            faults.push(document.fault(
-                pointer,
-                format!("{what} `{}` appears twice", entry.unwrap_or_default()),
-            ));
+            faults.push(document.fault(pointer, format!("{what} `{}` appears twice", entry.unwrap_or_default())));
         }
     }
 }
 
 fn strings(list: Option<&Value>) -> Vec<Option<&str>> {
-    list.and_then(Value::as_array)
-        .map(|rows| rows.iter().map(Value::as_str).collect())
-        .unwrap_or_default()
+    list.and_then(Value::as_array).map(|rows| rows.iter().map(Value::as_str).collect()).unwrap_or_default()
 }
 
 fn check_rust_type(document: &Document, pointer: &str, faults: &mut Vec<Fault>) {
     let at = join(pointer, "x-rust-type");
     check_keys(document, &at, Part::RustType, faults);
-    let text = |key: &str| {
-        document
-            .value
-            .pointer(&join(&at, key))
-            .and_then(Value::as_str)
-    };
+    let text = |key: &str| document.value.pointer(&join(&at, key)).and_then(Value::as_str);
     if text("crate") != Some("tillbook") {
-        faults.push(document.fault(
-            &at,
-            "`x-rust-type` must say `crate: tillbook`: another one is ignored in silence",
-        ));
+        faults.push(document.fault(&at, "`x-rust-type` must say `crate: tillbook`: another one is ignored in silence"));
     }
     if text("version").is_none() {
         faults.push(document.fault(&at, "`x-rust-type` needs `version: \"*\"`"));
     }
     match text("path") {
         Some(path) if path.starts_with("tillbook::clients::wire::") => {}
-        _ => {
-            faults.push(document.fault(&at, "`path` must be a type of `tillbook::clients::wire::`"))
-        }
+        _ => faults.push(document.fault(&at, "`path` must be a type of `tillbook::clients::wire::`")),
     }
     let parameters = join(&at, "parameters");
-    let count = document
-        .value
-        .pointer(&parameters)
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
+    let count = document.value.pointer(&parameters).and_then(Value::as_array).map_or(0, Vec::len);
     for index in 0..count {
-        check_schema(
-            document,
-            &join(&parameters, &index.to_string()),
-            None,
-            faults,
-        );
+        check_schema(document, &join(&parameters, &index.to_string()), None, faults);
     }
 }
 
-fn check_object(
-    document: &Document,
-    pointer: &str,
-    schema: &Map<String, Value>,
-    faults: &mut Vec<Fault>,
-) {
+fn check_object(document: &Document, pointer: &str, schema: &Map<String, Value>, faults: &mut Vec<Fault>) {
     if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
         faults.push(document.fault(
             &join(pointer, "additionalProperties"),
@@ -246,27 +185,21 @@ fn check_object(
         ));
     }
     let empty = Map::new();
-    let properties = schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .unwrap_or(&empty);
+    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let required = strings(schema.get("required"));
     for name in required.iter().flatten() {
         if !properties.contains_key(*name) {
-            faults.push(document.fault(
-                &join(pointer, "required"),
-                format!("`required` names `{name}`, which is not a property"),
-            ));
+            faults.push(
+                document
+                    .fault(&join(pointer, "required"), format!("`required` names `{name}`, which is not a property")),
+            );
         }
     }
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for (name, property) in properties {
         let at = join(&join(pointer, "properties"), name);
         if let Some(other) = fields.insert(field_name(name), name) {
-            faults.push(document.fault(
-                &at,
-                format!("properties `{other}` and `{name}` become one Rust field"),
-            ));
+            faults.push(document.fault(&at, format!("properties `{other}` and `{name}` become one Rust field")));
         }
         check_schema(document, &at, None, faults);
         let nullable = property.get("nullable") == Some(&Value::Bool(true));
@@ -281,33 +214,19 @@ fn check_object(
             && !nullable
             && property.get("x-rust-type").is_none()
         {
-            faults.push(document.fault(
-                &at,
-                format!("list `{name}` needs `nullable: true`: `null` would fail the answer"),
-            ));
+            faults.push(
+                document.fault(&at, format!("list `{name}` needs `nullable: true`: `null` would fail the answer")),
+            );
         }
     }
 }
 
-fn check_parts(
-    document: &Document,
-    pointer: &str,
-    schema: &Map<String, Value>,
-    faults: &mut Vec<Fault>,
-) {
+fn check_parts(document: &Document, pointer: &str, schema: &Map<String, Value>, faults: &mut Vec<Fault>) {
     if schema.contains_key("items") {
         check_schema(document, &join(pointer, "items"), None, faults);
     }
-    if schema
-        .get("additionalProperties")
-        .is_some_and(Value::is_object)
-    {
-        check_schema(
-            document,
-            &join(pointer, "additionalProperties"),
-            None,
-            faults,
-        );
+    if schema.get("additionalProperties").is_some_and(Value::is_object) {
+        check_schema(document, &join(pointer, "additionalProperties"), None, faults);
     }
     for key in ["allOf", "oneOf"] {
         let Some(rows) = schema.get(key).and_then(Value::as_array) else {
@@ -318,7 +237,10 @@ fn check_parts(
             if key == "oneOf" && row.get("title").is_none() && row.get("$ref").is_none() {
                 faults.push(document.fault(
                     &at,
-                    format!("each choice of `oneOf` needs a `title` or a `$ref`, found {}: it names the variant", found(row)),
+                    format!(
+                        "each choice of `oneOf` needs a `title` or a `$ref`, found {}: it names the variant",
+                        found(row)
+                    ),
                 ));
             }
             check_schema(document, &at, None, faults);

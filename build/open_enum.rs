@@ -17,10 +17,7 @@ pub(crate) fn emit(name: &str, schema: &Value) -> TokenStream {
         None => words.clone(),
     };
     let described = texts(schema.get("x-enum-descriptions"));
-    let variants: Vec<_> = variant_names
-        .iter()
-        .map(|variant| format_ident!("{variant}"))
-        .collect();
+    let variants: Vec<_> = variant_names.iter().map(|variant| format_ident!("{variant}")).collect();
     let docs: Vec<String> = words
         .iter()
         .enumerate()
@@ -95,19 +92,10 @@ pub(crate) fn emit(name: &str, schema: &Value) -> TokenStream {
 }
 
 fn shown(word: &str) -> String {
-    if word.is_empty() {
-        "The empty text".to_owned()
-    } else {
-        format!("`{word}`")
-    }
+    if word.is_empty() { "The empty text".to_owned() } else { format!("`{word}`") }
 }
 
 fn texts(list: Option<&Value>) -> Vec<String> {
-    let rows = list
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    rows.iter()
-        .filter_map(|row| row.as_str().map(str::to_owned))
-        .collect()
+    let rows = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    rows.iter().filter_map(|row| row.as_str().map(str::to_owned)).collect()
 }

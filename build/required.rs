@@ -48,11 +48,7 @@ pub(crate) type Variants = (&'static str, &'static str, &'static [&'static str])
 /// Every required part that the spec `name` lacks; one fault per place, however many operations share it.
 pub(crate) fn check(name: &str, document: &Document) -> Vec<Fault> {
     let mut problems = Problems::default();
-    for operation in TABLE
-        .operations
-        .iter()
-        .filter(|operation| operation.spec == name)
-    {
+    for operation in TABLE.operations.iter().filter(|operation| operation.spec == name) {
         check_operation(document, operation, &mut problems);
     }
     let mut faults = problems.into_faults(document);
@@ -81,11 +77,7 @@ impl Problems {
             .into_iter()
             .map(|((pointer, problem), operations)| {
                 let names: Vec<String> = operations.iter().map(|id| format!("`{id}`")).collect();
-                let word = if names.len() == 1 {
-                    "operation"
-                } else {
-                    "operations"
-                };
+                let word = if names.len() == 1 { "operation" } else { "operations" };
                 document.fault(&pointer, format!("{word} {}: {problem}", names.join(", ")))
             })
             .collect()
@@ -94,23 +86,11 @@ impl Problems {
 
 fn check_operation(document: &Document, need: &'static Operation, problems: &mut Problems) {
     let Some(pointer) = find(document, need.id) else {
-        problems.add(
-            "/paths",
-            "missing, and the adapter calls it".to_owned(),
-            need.id,
-        );
+        problems.add("/paths", "missing, and the adapter calls it".to_owned(), need.id);
         return;
     };
-    let text = |key: &str| {
-        document
-            .value
-            .pointer(&join(&pointer, key))
-            .and_then(Value::as_str)
-    };
-    for (key, wanted) in [
-        ("x-call-safety", Some(need.safety)),
-        ("x-gateway-method", need.gateway_method),
-    ] {
+    let text = |key: &str| document.value.pointer(&join(&pointer, key)).and_then(Value::as_str);
+    for (key, wanted) in [("x-call-safety", Some(need.safety)), ("x-gateway-method", need.gateway_method)] {
         let Some(wanted) = wanted else { continue };
         match text(key) {
             Some(found) if found == wanted => {}
@@ -119,11 +99,7 @@ fn check_operation(document: &Document, need: &'static Operation, problems: &mut
                 format!("`{key}` is `{found}`, but the adapter needs `{wanted}`"),
                 need.id,
             ),
-            None => problems.add(
-                &pointer,
-                format!("`{key}` is missing, the adapter needs `{wanted}`"),
-                need.id,
-            ),
+            None => problems.add(&pointer, format!("`{key}` is missing, the adapter needs `{wanted}`"), need.id),
         }
     }
     for field in need.fields {
@@ -143,37 +119,18 @@ fn find(document: &Document, id: &str) -> Option<String> {
     None
 }
 
-fn check_field(
-    document: &Document,
-    operation: &str,
-    field: &Field,
-    id: &'static str,
-    problems: &mut Problems,
-) {
+fn check_field(document: &Document, operation: &str, field: &Field, id: &'static str, problems: &mut Problems) {
     match field {
         Field::Parameter(name, wanted) => match parameter(document, operation, name) {
             Some((at, found)) => compare(&at, name, "parameter", &found, wanted, id, problems),
             None => {
                 let at = join(operation, "parameters");
-                problems.add(
-                    &at,
-                    format!("parameter `{name}` is missing, the adapter sends it as {wanted}"),
-                    id,
-                );
+                problems.add(&at, format!("parameter `{name}` is missing, the adapter sends it as {wanted}"), id);
             }
         },
         Field::Request(path, wanted) => {
-            let start = resolve(document, join(operation, "requestBody"))
-                .and_then(|body| schema_of(document, &body));
-            check_path(
-                document,
-                operation,
-                start,
-                path,
-                ("of the request", wanted),
-                id,
-                problems,
-            );
+            let start = resolve(document, join(operation, "requestBody")).and_then(|body| schema_of(document, &body));
+            check_path(document, operation, start, path, ("of the request", wanted), id, problems);
         }
         Field::Answer(path, wanted) => {
             let responses = join(operation, "responses");
@@ -184,15 +141,7 @@ fn check_field(
                 .and_then(|answers| answers.keys().find(|status| status.starts_with('2')))
                 .and_then(|status| resolve(document, join(&responses, status)))
                 .and_then(|answer| schema_of(document, &answer));
-            check_path(
-                document,
-                operation,
-                start,
-                path,
-                ("of the answer", wanted),
-                id,
-                problems,
-            );
+            check_path(document, operation, start, path, ("of the answer", wanted), id, problems);
         }
     }
 }
@@ -207,32 +156,20 @@ fn check_path(
     problems: &mut Problems,
 ) {
     let Some(mut schema) = start else {
-        problems.add(
-            operation,
-            format!("no schema {side}, the adapter needs `{path}`"),
-            id,
-        );
+        problems.add(operation, format!("no schema {side}, the adapter needs `{path}`"), id);
         return;
     };
     let mut found = String::new();
     for (index, step) in path.split('.').enumerate() {
         let Some(owner) = owner_of(document, schema.clone()) else {
-            problems.add(
-                &schema,
-                format!("field `{path}` {side} cannot be reached at `{step}`"),
-                id,
-            );
+            problems.add(&schema, format!("field `{path}` {side} cannot be reached at `{step}`"), id);
             return;
         };
         let at = join(&join(&owner, "properties"), step);
         if document.value.pointer(&at).is_none() {
             // Blame the step that is missing, once, and not each field below it.
             let missing: Vec<&str> = path.split('.').take(index + 1).collect();
-            let wanted = if missing.len() == path.split('.').count() {
-                format!(" as {wanted}")
-            } else {
-                String::new()
-            };
+            let wanted = if missing.len() == path.split('.').count() { format!(" as {wanted}") } else { String::new() };
             let missing = missing.join(".");
             problems.add(
                 &join(&owner, "properties"),
@@ -241,26 +178,10 @@ fn check_path(
             );
             return;
         }
-        found = format!(
-            "{}{}",
-            describe(document, &at),
-            if optional(document, &owner, step) {
-                "?"
-            } else {
-                ""
-            }
-        );
+        found = format!("{}{}", describe(document, &at), if optional(document, &owner, step) { "?" } else { "" });
         schema = at;
     }
-    compare(
-        &schema,
-        path,
-        &format!("field {side}"),
-        &found,
-        wanted,
-        id,
-        problems,
-    );
+    compare(&schema, path, &format!("field {side}"), &found, wanted, id, problems);
 }
 
 fn compare(
@@ -278,11 +199,7 @@ fn compare(
         } else {
             ""
         };
-        problems.add(
-            pointer,
-            format!("{what} `{path}` is {found}, but the adapter needs {wanted}{hint}"),
-            id,
-        );
+        problems.add(pointer, format!("{what} `{path}` is {found}, but the adapter needs {wanted}{hint}"), id);
     }
 }
 
@@ -290,22 +207,14 @@ fn parameter(document: &Document, operation: &str, name: &str) -> Option<(String
     let item = &operation[..operation.rfind('/')?];
     for owner in [operation, item] {
         let list = join(owner, "parameters");
-        let count = document
-            .value
-            .pointer(&list)
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
+        let count = document.value.pointer(&list).and_then(Value::as_array).map_or(0, Vec::len);
         for index in 0..count {
             let Some(at) = resolve(document, join(&list, &index.to_string())) else {
                 continue;
             };
             let parameter = document.value.pointer(&at)?;
             if parameter.get("name").and_then(Value::as_str) == Some(name) {
-                let mark = if parameter.get("required") == Some(&Value::Bool(true)) {
-                    ""
-                } else {
-                    "?"
-                };
+                let mark = if parameter.get("required") == Some(&Value::Bool(true)) { "" } else { "?" };
                 let found = describe(document, &join(&at, "schema"));
                 return Some((at, format!("{found}{mark}")));
             }
@@ -330,12 +239,7 @@ fn resolve(document: &Document, mut pointer: String) -> Option<String> {
 /// The schema of the one media type of a body or response.
 fn schema_of(document: &Document, pointer: &str) -> Option<String> {
     let content = join(pointer, "content");
-    let media = document
-        .value
-        .pointer(&content)?
-        .as_object()?
-        .keys()
-        .next()?;
+    let media = document.value.pointer(&content)?.as_object()?.keys().next()?;
     Some(join(&join(&content, media), "schema"))
 }
 
@@ -361,10 +265,7 @@ fn owner_of(document: &Document, mut pointer: String) -> Option<String> {
 }
 
 fn optional(document: &Document, owner: &str, property: &str) -> bool {
-    let required = document
-        .value
-        .pointer(&join(owner, "required"))
-        .and_then(Value::as_array);
+    let required = document.value.pointer(&join(owner, "required")).and_then(Value::as_array);
     !required.is_some_and(|names| names.iter().any(|name| name == property))
 }
 
@@ -378,23 +279,10 @@ fn describe(document: &Document, pointer: &str) -> String {
     }
     if let Some(path) = schema.pointer("/x-rust-type/path").and_then(Value::as_str) {
         let name = path.rsplit(':').next().unwrap_or(path);
-        let count = schema
-            .pointer("/x-rust-type/parameters")
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
-        let inner: Vec<String> = (0..count)
-            .map(|index| {
-                describe(
-                    document,
-                    &format!("{pointer}/x-rust-type/parameters/{index}"),
-                )
-            })
-            .collect();
-        return if inner.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name}<{}>", inner.join(", "))
-        };
+        let count = schema.pointer("/x-rust-type/parameters").and_then(Value::as_array).map_or(0, Vec::len);
+        let inner: Vec<String> =
+            (0..count).map(|index| describe(document, &format!("{pointer}/x-rust-type/parameters/{index}"))).collect();
+        return if inner.is_empty() { name.to_owned() } else { format!("{name}<{}>", inner.join(", ")) };
     }
     if schema.pointer("/allOf/0").is_some() && schema.pointer("/allOf/1").is_none() {
         return describe(document, &format!("{pointer}/allOf/0"));
@@ -412,32 +300,23 @@ fn describe(document: &Document, pointer: &str) -> String {
     }
 }
 
-fn check_variants(
-    document: &Document,
-    component: &str,
-    variants: &[&str],
-    faults: &mut Vec<Fault>,
-) {
+fn check_variants(document: &Document, component: &str, variants: &[&str], faults: &mut Vec<Fault>) {
     let at = join("/components/schemas", component);
     let Some(schema) = document.value.pointer(&at) else {
-        faults.push(document.fault(
-            "/components/schemas",
-            format!("open enum `{component}` is missing, the adapter reads it"),
-        ));
+        faults.push(
+            document.fault("/components/schemas", format!("open enum `{component}` is missing, the adapter reads it")),
+        );
         return;
     };
-    let names = schema
-        .get("x-enum-varnames")
-        .or_else(|| schema.get("enum"))
-        .and_then(Value::as_array);
+    let names = schema.get("x-enum-varnames").or_else(|| schema.get("enum")).and_then(Value::as_array);
     for variant in variants {
         if !names.is_some_and(|names| names.iter().any(|name| name == variant)) {
-            faults.push(document.fault(
-                &at,
-                format!(
-                    "open enum `{component}` lacks the variant `{variant}`, which the adapter reads"
+            faults.push(
+                document.fault(
+                    &at,
+                    format!("open enum `{component}` lacks the variant `{variant}`, which the adapter reads"),
                 ),
-            ));
+            );
         }
     }
 }

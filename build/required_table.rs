@@ -9,7 +9,4 @@ pub(crate) struct Table {
     pub(crate) variants: &'static [Variants],
 }
 
-pub(crate) const TABLE: Table = Table {
-    operations: &[],
-    variants: &[],
-};
+pub(crate) const TABLE: Table = Table { operations: &[], variants: &[] };

@@ -25,11 +25,7 @@ pub(crate) struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.message)?;
-        if self.pointer.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " (at {})", self.pointer)
-        }
+        if self.pointer.is_empty() { Ok(()) } else { write!(f, " (at {})", self.pointer) }
     }
 }
 
@@ -45,12 +41,7 @@ impl Document {
     /// A fault at `pointer`; where the part itself is missing, the place of the nearest part around it.
     pub(crate) fn fault(&self, pointer: &str, message: impl Into<String>) -> Fault {
         let (line, column) = self.place(pointer);
-        Fault {
-            line,
-            column,
-            pointer: pointer.to_owned(),
-            message: message.into(),
-        }
+        Fault { line, column, pointer: pointer.to_owned(), message: message.into() }
     }
 
     fn place(&self, pointer: &str) -> (usize, usize) {
@@ -77,16 +68,9 @@ pub(crate) fn join(pointer: &str, key: &str) -> String {
 /// # Errors
 /// Every duplicate key, alias and tag; or the one place where the text stops being YAML.
 pub(crate) fn load(text: &str) -> Result<Document, Vec<Fault>> {
-    let mut reader = Reader {
-        parser: Parser::new_from_str(text),
-        places: BTreeMap::new(),
-        faults: Vec::new(),
-    };
+    let mut reader = Reader { parser: Parser::new_from_str(text), places: BTreeMap::new(), faults: Vec::new() };
     match reader.document() {
-        Ok(value) if reader.faults.is_empty() => Ok(Document {
-            value,
-            places: reader.places,
-        }),
+        Ok(value) if reader.faults.is_empty() => Ok(Document { value, places: reader.places }),
         Ok(_) => Err(reader.faults),
         Err(stop) => {
             let place = stop.marker();
@@ -167,11 +151,7 @@ impl<'a> Reader<'a> {
             }
             Event::MappingStart(..) => self.mapping(pointer),
             Event::Alias(_) => {
-                self.fault(
-                    span,
-                    pointer,
-                    "aliases (`*name`) are not read; write the part out or use `$ref`",
-                );
+                self.fault(span, pointer, "aliases (`*name`) are not read; write the part out or use `$ref`");
                 Ok(Value::Null)
             }
             _ => Ok(Value::Null),
@@ -196,11 +176,7 @@ impl<'a> Reader<'a> {
             };
             let at = join(pointer, &key);
             if let Some(line) = first_lines.get(&key) {
-                self.fault(
-                    &span,
-                    &at,
-                    format!("duplicate key `{key}` (first on line {line})"),
-                );
+                self.fault(&span, &at, format!("duplicate key `{key}` (first on line {line})"));
             } else {
                 first_lines.insert(key.clone(), span.start.line());
                 self.places.insert(at.clone(), place(&span));
@@ -213,12 +189,7 @@ impl<'a> Reader<'a> {
 
     fn fault(&mut self, span: &Span, pointer: &str, message: impl Into<String>) {
         let (line, column) = place(span);
-        self.faults.push(Fault {
-            line,
-            column,
-            pointer: pointer.to_owned(),
-            message: message.into(),
-        });
+        self.faults.push(Fault { line, column, pointer: pointer.to_owned(), message: message.into() });
     }
 }
 

@@ -80,7 +80,11 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     /// A wire for reading; [`Wire::with_call`] gives one call its own state.
-    pub(crate) fn new(operations: &'static [Operation], authorize: Arc<dyn Authorize>, body_limit_bytes: usize) -> Self {
+    pub(crate) fn new(
+        operations: &'static [Operation],
+        authorize: Arc<dyn Authorize>,
+        body_limit_bytes: usize,
+    ) -> Self {
         Wire { operations, authorize, body_limit_bytes, call: Call::read() }
     }
 

@@ -24,3 +24,7 @@ pub mod wire;
 
 #[cfg(feature = "fubei")]
 pub mod fubei;
+#[cfg(feature = "hydrogen")]
+pub mod hydrogen;
+#[cfg(feature = "trade_order")]
+pub mod trade_order;

@@ -51,8 +51,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Rows<T> {
             Value::Null => Vec::new(),
             Value::Array(list) => list,
             Value::String(text) if text.trim().is_empty() => Vec::new(),
-            Value::String(text) => serde_json::from_str(&text)
-                .map_err(|error| de::Error::custom(format!("a text where a list is expected holds no list: {error}")))?,
+            Value::String(text) => serde_json::from_str(&text).map_err(|error| {
+                de::Error::custom(format!("a text where a list is expected holds no list: {error}"))
+            })?,
             _ => return Err(de::Error::custom("expected a list of rows")),
         };
         Ok(Rows::read(list))
