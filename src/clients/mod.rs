@@ -17,7 +17,9 @@
 //! anything is sent unless the ledger makes the call. Start reading at [`call`].
 
 pub mod call;
+pub(crate) mod classify;
 pub mod credential;
+pub mod decode;
 pub mod failure;
 pub mod http;
 pub mod wire;
