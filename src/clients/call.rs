@@ -255,11 +255,6 @@ impl Call {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// When the request began, if it did.
-    pub(crate) fn sent_at(&self) -> Option<Timestamp> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).sent_at
-    }
-
     /// What the generated method's result means: the one total match over every way a call can end.
     ///
     /// Uses what was recorded on the way, because progenitor's error variants drop the status and its `is_retryable`

@@ -21,6 +21,7 @@ pub(crate) mod classify;
 pub mod credential;
 pub mod decode;
 pub mod failure;
+pub(crate) mod fields;
 pub mod http;
 pub mod wire;
 
