@@ -30,10 +30,16 @@ pub trait Gateway: Send + Sync + 'static {
     /// The kind of upstream.
     fn name(&self) -> GatewayName;
 
+    /// The merchant's id at the upstream, where the credentials tell it (Fubei `app_id`, hydrogen
+    /// client id); `None` where only facts do (trade_order).
+    fn merchant(&self) -> Option<String>;
+
     /// What this upstream can and cannot do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Asks for one order by one of its numbers. `Ok(None)`: the upstream says it has no such order.
+    /// Asks for one order. `wanted` are its numbers; of a number whose kind is unknown, one reference
+    /// for each kind in [`Capabilities::fetch_by`]: then each is tried in turn until one is known.
+    /// `Ok(None)`: the upstream says it has no such order under any of them.
     ///
     /// # Errors
     /// Any failure to get or to understand the answer; nothing changed upstream.
