@@ -3,11 +3,11 @@
 // Generated code names generic wire types by an absolute path (`x-rust-type` in the specs).
 extern crate self as tillbook;
 
+pub mod clients;
 pub mod domain;
 pub mod gateway;
-pub mod storage;
-pub mod clients;
-pub mod sync;
 pub mod ledger;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod storage;
+pub mod sync;
