@@ -1,1 +1,5 @@
-//! The integration tests.
+//! The integration tests: one binary, for linking is the slow part.
+
+mod architecture;
+mod ledger;
+mod support;
