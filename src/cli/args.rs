@@ -12,6 +12,7 @@ use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp}
 
 use super::duration;
 use super::exit::Failure;
+use super::output::Format;
 use super::parse::{self, OrderName, RefundName};
 
 const STYLES: Styles = Styles::styled()
@@ -57,11 +58,22 @@ pub(crate) struct Global {
     pub(crate) lock_wait: Duration,
 }
 
+impl Global {
+    /// The options of a run over that configuration, all else as it is by default.
+    pub(crate) fn of_config(file: PathBuf, format: Format) -> Global {
+        let (data, json) = (None, format == Format::Json);
+        Global { config: Some(file), data, json, verbose: 0, lock_wait: Duration::from_secs(5) }
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show it all at work: a sandbox, a fresh ledger, and each promise beside the sandbox's own books
     Demo,
+    /// The till that the demo starts and kills
+    #[command(hide = true)]
+    DemoTill(TillArgs),
     /// Serve the three upstreams on this machine, with money that moves in memory
     Sandbox(SandboxArgs),
     /// Make one safe call per account: credentials, clock, cloud function
@@ -94,6 +106,13 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `demo-till`.
+#[derive(Debug, Args)]
+pub(crate) struct TillArgs {
+    /// The orders to refund
+    pub(crate) orders: Vec<OrderName>,
 }
 
 /// `sandbox`.

@@ -103,32 +103,38 @@ impl Session {
         }
     }
 
-    /// Owns the ledger, with these accounts connected. An interruption waits for refunds that are being sent: what is
-    /// under way ends on record.
-    pub(crate) async fn owning<T>(
-        &self,
-        accounts: &[AccountName],
-        work: impl AsyncFnOnce(&Ledger) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        // Gateways first: a secret that is not there must not cost a ledger its lock.
+    /// Opens the ledger as its owner, with these accounts connected. The caller closes it.
+    pub(crate) async fn open(&self, accounts: &[AccountName]) -> Result<Ledger, Failure> {
+        // Gateways first: settings that make no gateway must not cost a ledger its lock, nor make one.
         let mut gateways = Vec::new();
         for name in accounts {
             let account = self.account(name)?;
             gateways.push((name.clone(), upstreams::gateway(name, account)?, settings(account)));
         }
         let ledger = self.builder().open(self.data()).await?;
-        let connected = gateways
-            .into_iter()
-            .try_for_each(|(name, gateway, settings)| ledger.connect(name, gateway, settings));
-        let done = match connected {
-            Ok(()) => tokio::select! {
-                done = work(&ledger) => done,
-                _ = tokio::signal::ctrl_c() => {
-                    self.output.note("interrupted: waiting for what is under way");
-                    Err(Failure::new("interrupted", "interrupted; what was under way is on record"))
-                }
-            },
-            Err(error) => Err(error.into()),
+        for (name, gateway, settings) in gateways {
+            if let Err(error) = ledger.connect(name, gateway, settings) {
+                ledger.close().await?;
+                return Err(error.into());
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// Owns the ledger, with these accounts connected, while `work` runs. An interruption waits for refunds that are being sent: what is
+    /// under way ends on record.
+    pub(crate) async fn owning<T>(
+        &self,
+        accounts: &[AccountName],
+        work: impl AsyncFnOnce(&Ledger) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let ledger = self.open(accounts).await?;
+        let done = tokio::select! {
+            done = work(&ledger) => done,
+            _ = tokio::signal::ctrl_c() => {
+                self.output.note("interrupted: waiting for what is under way");
+                Err(Failure::new("interrupted", "interrupted; what was under way is on record"))
+            }
         };
         let closed = ledger.close().await;
         let done = done?;

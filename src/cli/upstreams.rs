@@ -1,14 +1,14 @@
 //! From an account of the configuration to a gateway.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tillbook::AccountName;
 use tillbook::clients::credential::{CredentialSource, FileSecret, StaticSecret, VariableSecret};
 use tillbook::clients::fubei::{FubeiGateway, FubeiSettings};
 use tillbook::clients::http::{HttpError, HttpSettings};
+use tillbook::clients::hydrogen::{HydrogenGateway, HydrogenSettings, OrdersFrom};
+use tillbook::clients::trade_order::{TradeOrderGateway, TradeOrderSettings};
 use tillbook::gateway::Gateway;
 
 use super::config::{Account, OrdersBy, Secret, Upstream};
@@ -23,12 +23,24 @@ pub(crate) fn gateway(name: &AccountName, account: &Account) -> Result<Arc<dyn G
     let wrong = |error: HttpError| wrong(name, &error.to_string());
     match &account.upstream {
         Upstream::Fubei { app_id, secret, declined_codes, credential_codes } => {
-            let mut settings = FubeiSettings::new(http, app_id.clone(), source(name, "secret", secret)?);
+            let mut settings = FubeiSettings::new(http, app_id.clone(), source(secret));
             settings.declined_codes.clone_from(declined_codes);
             settings.credential_codes.clone_from(credential_codes);
             Ok(Arc::new(FubeiGateway::new(settings).map_err(wrong)?))
         }
-        _ => todo!(),
+        Upstream::TradeOrder { token } => {
+            let settings = TradeOrderSettings::new(http, source(token));
+            Ok(Arc::new(TradeOrderGateway::new(settings).map_err(wrong)?))
+        }
+        Upstream::Hydrogen { client_id, token, refund_function, function_secret, orders } => {
+            let mut settings = HydrogenSettings::new(http, client_id.clone(), source(token), source(function_secret));
+            settings.refund_function.clone_from(refund_function);
+            settings.orders = match orders {
+                OrdersBy::Function => OrdersFrom::Function,
+                OrdersBy::User => OrdersFrom::User,
+            };
+            Ok(Arc::new(HydrogenGateway::new(settings).map_err(wrong)?))
+        }
     }
 }
 
@@ -40,21 +52,19 @@ fn http(name: &AccountName, account: &Account) -> Result<HttpSettings, Failure> 
     // Below the total, so that a timeout while connecting is known as such: nothing was sent then.
     http.connect_timeout = account.connect_timeout.unwrap_or_else(|| http.connect_timeout.min(http.timeout / 2));
     if let Some(proxy) = &account.proxy {
-        let source = source(name, "proxy", proxy)?;
-        let proxy = source.secret().map_err(|error| wrong(name, &format!("`proxy`: {error}")))?;
+        let proxy = source(proxy).secret().map_err(|error| wrong(name, &format!("`proxy`: {error}")))?;
         http.proxy = Some(proxy);
     }
     Ok(http)
 }
 
-/// Where the secret comes from at each call. One that is not there now is refused at once, by the name of its place.
-fn source(name: &AccountName, key: &str, secret: &Secret) -> Result<Arc<dyn CredentialSource>, Failure> {
-    let source: Arc<dyn CredentialSource> = match secret {
+/// Where the secret comes from at each call. One that is not there yet does not keep refunds from being queued.
+fn source(secret: &Secret) -> Arc<dyn CredentialSource> {
+    match secret {
         Secret::Env(variable) => Arc::new(VariableSecret::new(variable)),
         Secret::File(path) => Arc::new(FileSecret::new(path)),
         Secret::Text(text) => Arc::new(StaticSecret::new(text.expose_secret())),
-    };
-    Ok(source)
+    }
 }
 
 fn wrong(name: &AccountName, what: &str) -> Failure {

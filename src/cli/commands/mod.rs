@@ -30,6 +30,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
     let session = || Session::start(cli.global.clone());
     match cli.command {
         Command::Demo => demo::run(output, cli.global.data.as_deref()).await,
+        Command::DemoTill(args) => demo::run_till(&session()?, &args).await,
         Command::Sandbox(args) => sandbox::run(output, &args).await,
         Command::Decode(args) => decode::run(output, &args),
         Command::Specs(command) => specs::run(output, &command),

@@ -1,7 +1,7 @@
 //! `sync`: refunds out, facts in, with a progress bar where a person watches.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use comfy_table::Cell;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -17,11 +17,12 @@ use crate::cli::table;
 /// One full round over the accounts named, or all.
 pub(crate) async fn run(session: &Session, args: &AccountsArgs) -> Result<Exit, Failure> {
     let names = session.accounts(&args.accounts)?;
-    let bars = Bars::new(session.output);
+    let bars = Arc::new(Bars::new(session.output));
     let options = SyncOptions { accounts: Some(names.clone()) };
     let report = session
         .owning(&names, async |ledger| {
-            let watcher = |progress: &Progress| bars.show(progress);
+            let bars = bars.clone();
+            let watcher = move |progress: &Progress| bars.show(progress);
             Ok(ledger.sync(&options, &watcher).await?)
         })
         .await?;

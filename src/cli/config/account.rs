@@ -89,7 +89,7 @@ pub(crate) enum Upstream {
         /// The cloud function's name.
         refund_function: String,
         /// The key of its mac.
-        function_secret: Option<Secret>,
+        function_secret: Secret,
         /// Where orders are listed.
         orders: OrdersBy,
     },
@@ -167,16 +167,12 @@ fn hydrogen(section: &Section<'_>) -> Result<Upstream, Failure> {
         Some("user") => OrdersBy::User,
         _ => OrdersBy::Function,
     };
-    let function_secret = match orders {
-        // Every list, and every refund, is a call of the function.
-        OrdersBy::Function => Some(section.required_secret("function_secret")?),
-        OrdersBy::User => section.secret("function_secret")?,
-    };
     Ok(Upstream::Hydrogen {
         client_id: section.required_text("client_id")?,
         token: section.required_secret("token")?,
         refund_function: section.text("refund_function")?.unwrap_or_else(|| REFUND_FUNCTION.to_owned()),
-        function_secret,
+        // Refunds go through the function whichever way orders are listed.
+        function_secret: section.required_secret("function_secret")?,
         orders,
     })
 }

@@ -76,7 +76,7 @@ fn each_fault_names_file_line_and_key() {
         ("[accounts.a]\ngateway = \"fubie\"\n".to_owned(), "2: `gateway` in [accounts.a]: must be one of \"fubei\", \"hydrogen\", \"trade_order\""),
         ("[accounts.a]\ngateway = \"fubei\"\napp_id = \"1\"\n".to_owned(), "1: missing key `secret` in [accounts.a]"),
         ("[accounts.a]\ngateway = \"trade_order\"\n".to_owned(), "1: missing key `token` in [accounts.a]"),
-        ("[accounts.a]\ngateway = \"hydrogen\"\n".to_owned(), "1: missing key `function_secret` in [accounts.a]"),
+        ("[accounts.a]\ngateway = \"hydrogen\"\n".to_owned(), "1: missing key `client_id` in [accounts.a]"),
         ("[accounts.\"a b\"]\n".to_owned(), "1: account name \"a b\" may hold only 0-9 A-Z a-z _ -"),
         (with("timeout = 5"), "6: `timeout` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\""),
         (with("refunds_per_order = 0"), "6: `refunds_per_order` in [accounts.shop-1]: must be a whole number from 1 to 10000"),

@@ -52,7 +52,11 @@ impl From<yaml::Fault> for Fault {
 
 /// Every fault of a spec's text, as the build would report them. A name that is none of ours has no required fields.
 pub(crate) fn check(name: &str, text: &str) -> Vec<Fault> {
-    lint::check(name, text).into_iter().map(Fault::from).collect()
+    let faults = match yaml::load(text) {
+        Ok(document) => lint::check(name, &document),
+        Err(faults) => faults,
+    };
+    faults.into_iter().map(Fault::from).collect()
 }
 
 /// A spec's text as JSON.
