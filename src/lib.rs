@@ -11,6 +11,8 @@ extern crate self as tillbook;
 
 pub mod domain;
 
+mod future;
+
 pub mod storage;
 
 pub mod ledger;
@@ -27,6 +29,7 @@ pub mod blocking;
 pub mod sandbox;
 
 pub use domain::decide::Repeat;
+pub use future::BoxFuture;
 pub use domain::{
     AccountName, DeviceName, Facts, Money, MoneyError, OrderId, OrderRecord, OrderStatus, Reference, Refund, RefundKey,
     RefundState, RefundStatus, Rejection, Requested, Timestamp,

@@ -50,7 +50,7 @@ impl From<Reference> for Wanted {
 
 impl Inner {
     /// The one order here that bears the number, if there is one.
-    pub(super) async fn find(&self, account: &AccountName, wanted: &Wanted) -> Result<Option<OrderId>, Error> {
+    pub(crate) async fn find(&self, account: &AccountName, wanted: &Wanted) -> Result<Option<OrderId>, Error> {
         let mut orders = self.storage.find(account, wanted.kind.as_deref(), &wanted.number).await?;
         orders.sort();
         orders.dedup_by(|a, b| a.0 == b.0);

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::domain::Reference;
 use crate::gateway::{OrderFilter, PageAt};
-use crate::ledger::{Account, Error, Ledger};
+use crate::ledger::{Account, Error, Ledger, Wanted};
 
 use super::{AccountReport, Progress, Watcher};
 
@@ -37,10 +38,14 @@ pub(super) async fn pull(
             }
         };
         report.pages += 1;
+        let mentioned = page.mentioned.len() as u64;
+        if !meet(ledger, account, page.mentioned, report).await? {
+            return Ok(());
+        }
         report.problems.extend(page.bad_rows.iter().map(|row| format!("{}: {}", row.path, row.why)));
         // Pages shift while orders arrive: the same order may come twice, and counts once.
         let orders: Vec<_> = page.orders.into_iter().filter(|facts| seen.insert(facts.native.clone())).collect();
-        let (rows, total) = (orders.len() as u64, page.total);
+        let (rows, total) = (mentioned + orders.len() as u64, page.total);
         let imported = ledger.inner.import_page(account, orders).await?;
         report.orders_new += imported.new;
         report.orders_changed += imported.changed;
@@ -55,4 +60,33 @@ pub(super) async fn pull(
     }
     report.problems.push(format!("the list did not end within {PAGES} pages"));
     Ok(())
+}
+
+/// Fetches the orders that a page only named and that are not known here yet. `false`: the upstream
+/// cannot be reached any more, so the round's list ends here.
+async fn meet(
+    ledger: &Ledger,
+    account: &Account,
+    mentioned: Vec<Reference>,
+    report: &mut AccountReport,
+) -> Result<bool, Error> {
+    for reference in mentioned {
+        let wanted = Wanted::from(reference);
+        if ledger.inner.find(&account.name, &wanted).await?.is_some() {
+            report.orders_unchanged += 1;
+            continue;
+        }
+        match ledger.fetch(&account.name, &wanted).await {
+            Ok(_) => report.orders_new += 1,
+            Err(Error::Upstream { error, .. }) if error.is_passing() => {
+                report.problems.push(format!("orders could not be fetched from {wanted} on: {error}"));
+                return Ok(false);
+            }
+            Err(error @ (Error::Upstream { .. } | Error::Rejected(_))) => {
+                report.problems.push(format!("order {wanted}: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }

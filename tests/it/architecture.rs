@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("gateway", &["domain"]),
-    ("storage", &["domain", "gateway"]),
+    ("storage", &["domain"]),
     ("clients", &["domain", "gateway"]),
     ("ledger", &["domain", "gateway", "storage"]),
     ("sync", &["domain", "gateway", "storage", "ledger"]),

@@ -1,5 +1,9 @@
 //! The integration tests: one binary, for linking is the slow part.
 
 mod architecture;
+mod fubei;
 mod ledger;
 mod support;
+mod wire_faults;
+mod wire_ledger;
+mod wire_server;

@@ -72,6 +72,12 @@ pub struct Bill {
 /// The numbers by which Fubei can be asked, best first: its own never means two orders.
 const FETCH_BY: &[&str] = &["order_sn", "trade_no", "merchant_order_sn"];
 
+/// The span of a bill where nobody asks for another: as long as refunds are taken.
+const BILL_SPAN: Duration = Duration::from_secs(90 * 86_400);
+
+/// The most rows that a page of the bill has (FJAVA's comment: 100).
+const BILL_ROWS: u32 = 100;
+
 /// An envelope's fields for one call: the signer fills in all but `biz_content`.
 macro_rules! envelope {
     ($envelope:expr, $biz:expr) => {
@@ -375,11 +381,15 @@ impl Gateway for FubeiGateway {
         orders::gateway_name()
     }
 
+    fn merchant(&self) -> Option<String> {
+        Some(self.settings.app_id.clone())
+    }
+
     /// 90 days and 10 refunds: MerchantOrderApi of github.com/fubei-open/java-sdk at bf17df1.
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             refunds: true,
-            lists_orders: false,
+            lists_orders: true,
             client_refund_number: true,
             fence: false,
             fetch_by: FETCH_BY,
@@ -392,10 +402,34 @@ impl Gateway for FubeiGateway {
         Box::pin(self.fetch(wanted))
     }
 
-    fn list_orders<'a>(&'a self, _: &'a OrderFilter, _: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        // The bill has neither state nor refunds, so its rows are no facts about an order.
-        let message = "fubei has no list of orders, only a bill";
-        Box::pin(async move { Err(ReadError::new(ReadErrorKind::Unsupported, message)) })
+    /// The bill names the orders of a span of time (90 days unless the filter says). It has neither state nor refunds,
+    /// so its rows are no facts: each order is only mentioned, to be fetched where it is not known.
+    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
+        Box::pin(async move {
+            let to = wanted.to.unwrap_or_else(now);
+            let from = wanted.from.unwrap_or_else(|| to.saturating_sub(BILL_SPAN));
+            let rows = page.limit.clamp(1, BILL_ROWS);
+            let number = page.offset / u64::from(rows) + 1;
+            let number = u32::try_from(number).map_err(|_| {
+                ReadError::new(ReadErrorKind::Unsupported, format!("order.bill has no page {number}"))
+            })?;
+            let mut listed = self.bill(from, to, number, rows).await;
+            if listed.as_ref().is_err_and(|error| self.renew_after(error)) {
+                listed = self.bill(from, to, number, rows).await;
+            }
+            let bill = listed?;
+            let total = bill.order_count.and_then(|count| u64::try_from(count).ok());
+            let here = bill.orders.len() + bill.bad_rows.len();
+            let next = u64::from(number) * u64::from(rows);
+            let more = here > 0 && total.map_or(here >= rows as usize, |total| next < total);
+            Ok(OrderPage {
+                mentioned: bill.orders.into_iter().filter_map(|order| order.native).collect(),
+                bad_rows: bill.bad_rows,
+                next: more.then_some(next),
+                total,
+                ..OrderPage::default()
+            })
+        })
     }
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
