@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp};
 
 use super::duration;
-use super::exit::Failure;
+use super::exit::{Failure, KINDS};
 use super::output::Format;
 use super::parse::{self, OrderName, RefundName};
 
@@ -24,7 +24,7 @@ const STYLES: Styles = Styles::styled()
 /// An order and refund ledger: what was paid, what was refunded, what may still be refunded, also offline; and no
 /// refund that would exceed what was paid.
 #[derive(Debug, Parser)]
-#[command(name = "tillbook", version, styles = STYLES, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "tillbook", version, styles = STYLES, max_term_width = 100, after_help = EXIT_CODES, after_long_help = long_help())]
 pub(crate) struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -34,9 +34,18 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, accepted or safely queued · 1 anything else · 2 malformed input or unknown account\n\
-                          3 refused by the ledger's rules · 4 declined by the upstream · 5 in doubt or in review\n\
-                          6 verify found differences";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done, accepted or safely queued     4 declined by the upstream
+  1 anything else                       5 in doubt or in review
+  2 malformed input, unknown account    6 verify found differences
+  3 refused by the ledger's rules";
+
+/// The exit codes, and under them every error kind: what `--help` says and `-h` does not.
+fn long_help() -> String {
+    let kinds = KINDS.iter().map(|kind| format!("\n  {} {:21} {}", kind.exit.code(), kind.word, kind.meaning));
+    format!("{EXIT_CODES}\n\nError kinds, with their exit codes:{}", kinds.collect::<String>())
+}
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]

@@ -78,10 +78,8 @@ fn of_rejection(failure: Failure, rejection: &Rejection) -> Failure {
             failure.fact("account", account.as_str()).fact("wanted", wanted.as_str())
         }
         Rejection::AmbiguousReference { account, wanted, orders } => {
-            let listed: Vec<Value> = orders
-                .iter()
-                .map(|(order, kind)| serde_json::json!({"order": order.as_str(), "kind": kind}))
-                .collect();
+            let listed: Vec<Value> =
+                orders.iter().map(|(order, kind)| serde_json::json!({"order": order.as_str(), "kind": kind})).collect();
             let kind = orders.first().map_or("order_sn", |(_, kind)| kind.as_str());
             failure
                 .fact("account", account.as_str())
@@ -96,9 +94,9 @@ fn of_rejection(failure: Failure, rejection: &Rejection) -> Failure {
         Rejection::OtherAccount { order, account } => {
             failure.fact("order", order.as_str()).fact("account", account.as_str())
         }
-        Rejection::AlreadyRecorded { reference, order } => failure
-            .fact("reference", format!("{}={}", reference.kind, reference.number))
-            .fact("order", order.as_str()),
+        Rejection::AlreadyRecorded { reference, order } => {
+            failure.fact("reference", format!("{}={}", reference.kind, reference.number)).fact("order", order.as_str())
+        }
         Rejection::NotRefundable { order, status, upstream_status } => failure
             .fact("order", order.as_str())
             .fact("status", status.as_str())

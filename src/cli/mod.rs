@@ -6,7 +6,7 @@
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `table` | the two streams, and the two ways to print |
-//! | `session`, `upstreams` | a ledger and its gateways from the configuration |
+//! | `session`, `upstreams`, `paced` | a ledger and its gateways from the configuration |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
 //!
@@ -20,6 +20,7 @@ mod exit;
 mod failures;
 mod json;
 mod output;
+mod paced;
 mod parse;
 mod session;
 mod specs;
@@ -78,7 +79,8 @@ fn refuse(words: &[OsString], error: &clap::Error) -> Exit {
     if wants_json {
         let message = text.to_string();
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = Failure::new("usage", first);
+        let kind = if error.kind() == clap::error::ErrorKind::ValueValidation { "malformed" } else { "usage" };
+        let failure = Failure::new(kind, first);
         let _ = output.document(&serde_json::json!({ "error": failure.error_json() }));
     }
     let _ = error.print();

@@ -21,7 +21,8 @@ impl FromStr for OrderName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<OrderName, String> {
-        let (account, wanted) = split_account(text, "shop-1:2017060121535612345 or shop-1:order_sn=2017060121535612345")?;
+        let (account, wanted) =
+            split_account(text, "shop-1:2017060121535612345 or shop-1:order_sn=2017060121535612345")?;
         let wanted = wanted.parse().map_err(|error: tillbook::domain::NameError| error.to_string())?;
         Ok(OrderName { account, wanted })
     }
@@ -78,7 +79,9 @@ enum Day {
 
 fn time(text: &str, day: Day) -> Result<Timestamp, String> {
     let refuse = || {
-        format!("{text:?} is not a time such as 2017-06-01, \"2017-06-01 21:53:56\" (both in Beijing) or 2017-06-01T13:53:56Z")
+        format!(
+            "{text:?} is not a time such as 2017-06-01, \"2017-06-01 21:53:56\" (both in Beijing) or 2017-06-01T13:53:56Z"
+        )
     };
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Ok(instant.into());
@@ -126,7 +129,10 @@ mod tests {
     fn an_order_is_named_by_account_and_number() {
         assert!("2017".parse::<OrderName>().is_err_and(|error| error.starts_with("\"2017\" names no account")));
         assert!("a b:2017".parse::<OrderName>().is_err_and(|error| error.starts_with("account name \"a b\"")));
-        assert_eq!("shop-1:order_sn=20".parse::<OrderName>().map(|name| name.wanted.kind), Ok(Some("order_sn".to_owned())));
+        assert_eq!(
+            "shop-1:order_sn=20".parse::<OrderName>().map(|name| name.wanted.kind),
+            Ok(Some("order_sn".to_owned()))
+        );
     }
 
     #[test]

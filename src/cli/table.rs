@@ -64,8 +64,15 @@ pub(crate) fn order_name(record: &OrderRecord) -> String {
 
 /// Many orders.
 pub(crate) fn orders(records: &[Arc<OrderRecord>]) -> String {
-    let mut table =
-        plain(["ORDER 订单", "STATUS 状态", "PAID 实付", "REFUNDED 已退", "HELD 预留", "REFUNDABLE 可退", "PAID AT 时间"]);
+    let mut table = plain([
+        "ORDER 订单",
+        "STATUS 状态",
+        "PAID 实付",
+        "REFUNDED 已退",
+        "HELD 预留",
+        "REFUNDABLE 可退",
+        "PAID AT 时间",
+    ]);
     for record in records {
         let provisional = if record.provisional { " (offline 离线)" } else { "" };
         table.add_row(vec![
@@ -90,7 +97,12 @@ pub(crate) fn order(record: &OrderRecord) -> String {
         ("gateway", facts.gateway.to_string()),
         (
             "status 状态",
-            format!("{} {} (upstream: {})", facts.status, status_chinese(&facts.status), or_dash(&facts.upstream_status)),
+            format!(
+                "{} {} (upstream: {})",
+                facts.status,
+                status_chinese(&facts.status),
+                or_dash(&facts.upstream_status)
+            ),
         ),
         ("payment 支付方式", facts.payment_method.as_ref().map_or_else(|| "-".to_owned(), |method| method.to_string())),
         ("total 总价", facts.total.map_or_else(|| "-".to_owned(), |total| total.to_string())),
@@ -113,7 +125,9 @@ pub(crate) fn order(record: &OrderRecord) -> String {
     if record.provisional {
         rows.push(("offline 离线", "recorded here, not yet confirmed by the upstream".to_owned()));
     }
-    rows.extend(facts.all_references().map(|reference| ("reference", format!("{}={}", reference.kind, reference.number))));
+    rows.extend(
+        facts.all_references().map(|reference| ("reference", format!("{}={}", reference.kind, reference.number))),
+    );
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for (name, value) in rows {
@@ -136,7 +150,8 @@ fn refunded_text(record: &OrderRecord) -> String {
 }
 
 fn refunds_of(record: &OrderRecord) -> String {
-    let mut table = plain(["REFUND KEY 退款单号", "AMOUNT 金额", "STATE 状态", "UPSTREAM NO.", "BY 操作员", "SINCE 时间", "NOTE"]);
+    let mut table =
+        plain(["REFUND KEY 退款单号", "AMOUNT 金额", "STATE 状态", "UPSTREAM NO.", "BY 操作员", "SINCE 时间", "NOTE"]);
     for refund in &record.refunds {
         table.add_row(refund_cells(refund));
     }

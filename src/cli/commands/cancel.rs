@@ -13,7 +13,8 @@ pub(crate) async fn run(session: &Session, args: CancelArgs) -> Result<Exit, Fai
     let RefundName { account, key } = args.refund()?;
     session.account(&account)?;
     // No account is connected: withdrawing what was never sent asks nobody.
-    let canceled = session.owning(&[], async |ledger| Ok(ledger.cancel(&account, &key, args.by.clone()).await?)).await?;
+    let canceled =
+        session.owning(&[], async |ledger| Ok(ledger.cancel(&account, &key, args.by.clone()).await?)).await?;
     let document = json!({
         "refund": json::refund(&canceled.refund),
         "order": json::order(&canceled.order),

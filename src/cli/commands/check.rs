@@ -21,8 +21,11 @@ pub(crate) async fn run(session: &Session, args: &AccountsArgs) -> Result<Exit, 
         rows.push((name, found));
     }
     let failure = (!failed.is_empty()).then(|| {
-        Failure::new("check_failed", format!("{} of {} accounts failed: {}", failed.len(), rows.len(), failed.join(", ")))
-            .fact("accounts", failed)
+        Failure::new(
+            "check_failed",
+            format!("{} of {} accounts failed: {}", failed.len(), rows.len(), failed.join(", ")),
+        )
+        .fact("accounts", failed)
     });
     let mut document = json!({ "accounts": rows.iter().map(|row| row_json(session, row)).collect::<Vec<_>>() });
     if let Some(failure) = &failure {

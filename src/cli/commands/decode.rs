@@ -25,7 +25,8 @@ pub(crate) fn run(output: Output, args: &DecodeArgs) -> Result<Exit, Failure> {
     let decoded = tillbook::clients::decode(&args.gateway, &args.operation, &body).map_err(failure)?;
     let (mut document, text, bad_rows) = match decoded {
         Decoded::Orders { orders, bad_rows } => {
-            let records = orders.into_iter().map(|facts| record(facts, &args.gateway)).collect::<Result<Vec<_>, _>>()?;
+            let records =
+                orders.into_iter().map(|facts| record(facts, &args.gateway)).collect::<Result<Vec<_>, _>>()?;
             let listed: Vec<Value> = records.iter().map(order_json).collect();
             let text: Vec<String> = records.iter().map(table::order).collect();
             (json!({ "orders": listed }), text.join("\n\n"), bad_rows)

@@ -116,9 +116,11 @@ pub(crate) fn unsettled(refunded: &Refunded) -> Option<Failure> {
             format!("nobody knows yet whether refund {} was executed{words}", refund.key),
             Some("its amount stays held; ask the upstream's back office, never refund again under another key"),
         ),
-        RefundState::Review => {
-            ("review", format!("refund {} waits for a person{words}", refund.key), Some("see: tillbook refunds --state review"))
-        }
+        RefundState::Review => (
+            "review",
+            format!("refund {} waits for a person{words}", refund.key),
+            Some("see: tillbook refunds --state review"),
+        ),
         RefundState::Canceled | RefundState::Reversed => {
             ("withdrawn", format!("refund {} is {} {}", refund.key, refund.state, refund.state.chinese()), None)
         }

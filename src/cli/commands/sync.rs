@@ -59,8 +59,15 @@ fn print(output: Output, report: &SyncReport) -> Result<Exit, Failure> {
 
 /// The counts by account.
 pub(crate) fn summary(report: &SyncReport) -> String {
-    let mut summary =
-        table::plain(["ACCOUNT 账户", "NEW 新增", "CHANGED 变更", "SAME 未变", "SENT 已发送", "WAITING 等待", "REFUNDS 退款"]);
+    let mut summary = table::plain([
+        "ACCOUNT 账户",
+        "NEW 新增",
+        "CHANGED 变更",
+        "SAME 未变",
+        "SENT 已发送",
+        "WAITING 等待",
+        "REFUNDS 退款",
+    ]);
     for (name, account) in &report.accounts {
         let states: Vec<String> = account.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
         summary.add_row(vec![

@@ -47,8 +47,6 @@ pub(crate) struct Account {
     pub(crate) proxy: Option<Secret>,
     /// How many calls a second, at most.
     pub(crate) rate_per_second: Option<u32>,
-    /// When to ask about a refund in doubt.
-    pub(crate) probe_schedule: Option<Vec<Duration>>,
     /// How long after the payment refunds are taken.
     pub(crate) refund_window: Option<Duration>,
     /// How many refunds an order may have.
@@ -121,9 +119,9 @@ impl Account {
     /// # Errors
     /// The first fault, with file, line and key.
     pub(crate) fn read(section: &Section<'_>) -> Result<Account, Failure> {
-        let gateway = section.word("gateway", &["fubei", "hydrogen", "trade_order"])?.ok_or_else(|| {
-            section.fault("gateway", "is missing: \"fubei\", \"hydrogen\" or \"trade_order\"")
-        })?;
+        let gateway = section
+            .word("gateway", &["fubei", "hydrogen", "trade_order"])?
+            .ok_or_else(|| section.fault("gateway", "is missing: \"fubei\", \"hydrogen\" or \"trade_order\""))?;
         let known: Vec<&str> = COMMON.iter().copied().chain(own_keys(gateway).iter().copied()).collect();
         let owners: Vec<(String, &[&str])> =
             OWN.iter().map(|(name, keys)| (format!("{name} accounts"), *keys)).collect();
@@ -140,6 +138,8 @@ impl Account {
             "trade_order" => Upstream::TradeOrder { token: section.required_secret("token")? },
             _ => hydrogen(section)?,
         };
+        // For those who ask about refunds in doubt on a schedule: checked with the rest, so that a slip shows at once.
+        section.durations("probe_schedule")?;
         let account = Account {
             upstream,
             base_url: section.required_text("base_url")?,
@@ -147,7 +147,6 @@ impl Account {
             connect_timeout: section.duration("connect_timeout")?,
             proxy: section.secret("proxy")?,
             rate_per_second: small(section, "rate_per_second", 1, 10_000)?,
-            probe_schedule: section.durations("probe_schedule")?,
             refund_window: section.duration("refund_window")?,
             refunds_per_order: small(section, "refunds_per_order", 1, 10_000)?,
             refund_interval: section.duration("refund_interval")?,

@@ -68,7 +68,8 @@ impl Config {
                     std::io::ErrorKind::InvalidData => "it is not TOML: not UTF-8 text".to_owned(),
                     _ => error.to_string(),
                 };
-                let failure = Failure::new("config", format!("cannot read the configuration {}: {why}", path.display()));
+                let failure =
+                    Failure::new("config", format!("cannot read the configuration {}: {why}", path.display()));
                 Err(failure.fact("file", path.display().to_string()))
             }
         }
@@ -104,8 +105,7 @@ impl Config {
         config.cache_bytes = top.number("cache_bytes", 1 << 20, 1 << 36)?;
         for (name, table) in top.tables("accounts")? {
             let at = name.span().start;
-            let account_name =
-                AccountName::new(name.get_ref()).map_err(|error| source.fault(at, error.to_string()))?;
+            let account_name = AccountName::new(name.get_ref()).map_err(|error| source.fault(at, error.to_string()))?;
             let title = format!("accounts.{account_name}");
             let account = Account::read(&Section::new(source, &title, at, table))?;
             config.accounts.insert(account_name, account);

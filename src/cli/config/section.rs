@@ -64,11 +64,8 @@ impl<'a> Section<'a> {
     ///
     /// `elsewhere` names keys that belong to other tables, with the table's description.
     pub(crate) fn only(&self, known: &[&str], elsewhere: &[(&str, &str)]) -> Result<(), Failure> {
-        let unknown = self
-            .table
-            .keys()
-            .filter(|key| !known.contains(&key.get_ref().as_ref()))
-            .min_by_key(|key| key.span().start);
+        let unknown =
+            self.table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())).min_by_key(|key| key.span().start);
         let Some(key) = unknown else { return Ok(()) };
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
         if let Some((_, owner)) = elsewhere.iter().find(|(other, _)| *other == name) {
@@ -138,7 +135,11 @@ impl<'a> Section<'a> {
         let DeValue::Array(items) = value else {
             return Err(self.wrong(at, key, "must be a list of durations such as [\"30s\", \"2m\"]"));
         };
-        items.iter().map(|item| self.as_duration(item.span().start, key, item.get_ref())).collect::<Result<_, _>>().map(Some)
+        items
+            .iter()
+            .map(|item| self.as_duration(item.span().start, key, item.get_ref()))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// A list of texts.
@@ -181,14 +182,18 @@ impl<'a> Section<'a> {
     }
 
     /// The tables below `key`, by name.
-    pub(crate) fn tables(&self, key: &str) -> Result<Vec<(&'a Spanned<toml::de::DeString<'a>>, &'a DeTable<'a>)>, Failure> {
+    pub(crate) fn tables(
+        &self,
+        key: &str,
+    ) -> Result<Vec<(&'a Spanned<toml::de::DeString<'a>>, &'a DeTable<'a>)>, Failure> {
         let Some((at, value)) = self.get(key) else { return Ok(Vec::new()) };
         let wrong = |at| self.wrong(at, key, &format!("must hold tables such as [{key}.shop-1]"));
         let DeValue::Table(tables) = value else { return Err(wrong(at)) };
-        let table = |(name, value): (&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>)| match value.get_ref() {
-            DeValue::Table(table) => Ok((name, table)),
-            _ => Err(wrong(value.span().start)),
-        };
+        let table =
+            |(name, value): (&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>)| match value.get_ref() {
+                DeValue::Table(table) => Ok((name, table)),
+                _ => Err(wrong(value.span().start)),
+            };
         tables.iter().map(table).collect()
     }
 

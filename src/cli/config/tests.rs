@@ -44,7 +44,6 @@ fn paths_are_relative_to_the_file_and_defaults_are_filled_in() {
     let shop = |name| config.account(&AccountName::new(name).expect("a name")).expect("an account");
     assert_eq!(shop("shop-1").refund_interval, Some(Duration::ZERO));
     assert_eq!(shop("shop-1").refund_window, Some(Duration::from_secs(90 * 86_400)));
-    assert_eq!(shop("shop-1").probe_schedule, Some(vec![Duration::from_secs(30), Duration::from_secs(120)]));
     assert!(matches!(&shop("shop-2").upstream, Upstream::TradeOrder { token: Secret::File(path) }
         if path == Path::new("etc/keys/token")));
     assert!(matches!(&shop("shop-3").upstream, Upstream::Hydrogen { refund_function, orders: OrdersBy::Function, .. }
@@ -71,15 +70,34 @@ fn each_fault_names_file_line_and_key() {
         (with("client_id = \"c\""), "6: unknown key `client_id` in [accounts.shop-1]: it is one of hydrogen accounts"),
         ("data = ledger\n".to_owned(), "1: not TOML: string values must be quoted, expected literal string"),
         ("{\"data\": \"x\"}\n".to_owned(), "1: not TOML: invalid key-value pair, expected key"),
-        ("device = \"till 3\"\n".to_owned(), "1: `device` at the top: device name \"till 3\" may hold only 0-9 A-Z a-z _ -"),
-        ("[accounts.a]\nbase_url = \"x\"\n".to_owned(), "1: `gateway` in [accounts.a]: is missing: \"fubei\", \"hydrogen\" or \"trade_order\""),
-        ("[accounts.a]\ngateway = \"fubie\"\n".to_owned(), "2: `gateway` in [accounts.a]: must be one of \"fubei\", \"hydrogen\", \"trade_order\""),
+        (
+            "device = \"till 3\"\n".to_owned(),
+            "1: `device` at the top: device name \"till 3\" may hold only 0-9 A-Z a-z _ -",
+        ),
+        (
+            "[accounts.a]\nbase_url = \"x\"\n".to_owned(),
+            "1: `gateway` in [accounts.a]: is missing: \"fubei\", \"hydrogen\" or \"trade_order\"",
+        ),
+        (
+            "[accounts.a]\ngateway = \"fubie\"\n".to_owned(),
+            "2: `gateway` in [accounts.a]: must be one of \"fubei\", \"hydrogen\", \"trade_order\"",
+        ),
         ("[accounts.a]\ngateway = \"fubei\"\napp_id = \"1\"\n".to_owned(), "1: missing key `secret` in [accounts.a]"),
         ("[accounts.a]\ngateway = \"trade_order\"\n".to_owned(), "1: missing key `token` in [accounts.a]"),
         ("[accounts.a]\ngateway = \"hydrogen\"\n".to_owned(), "1: missing key `client_id` in [accounts.a]"),
         ("[accounts.\"a b\"]\n".to_owned(), "1: account name \"a b\" may hold only 0-9 A-Z a-z _ -"),
-        (with("timeout = 5"), "6: `timeout` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\""),
-        (with("refunds_per_order = 0"), "6: `refunds_per_order` in [accounts.shop-1]: must be a whole number from 1 to 10000"),
+        (
+            with("timeout = 5"),
+            "6: `timeout` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\"",
+        ),
+        (
+            with("refunds_per_order = 0"),
+            "6: `refunds_per_order` in [accounts.shop-1]: must be a whole number from 1 to 10000",
+        ),
+        (
+            with("probe_schedule = [\"30s\", \"2w\"]"),
+            "6: `probe_schedule` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\"",
+        ),
         (with("sole_refunder = \"no\""), "6: `sole_refunder` in [accounts.shop-1]: must be true or false"),
         (
             "[accounts.a]\ngateway = \"trade_order\"\ntoken = { evn = \"hush\" }\n".to_owned(),
@@ -100,6 +118,9 @@ fn a_line_that_is_not_toml_is_not_quoted() {
 fn an_unknown_account_is_refused_with_the_nearest_one() {
     let config = parse(GOOD).expect("a configuration");
     let failure = config.unknown_account(&AccountName::new("shop1").expect("a name"));
-    assert_eq!(failure.to_string(), "error: unknown account shop1 (not in etc/tillbook.toml)\nhint: did you mean shop-1?");
+    assert_eq!(
+        failure.to_string(),
+        "error: unknown account shop1 (not in etc/tillbook.toml)\nhint: did you mean shop-1?"
+    );
     assert_eq!(failure.exit().code(), 2);
 }

@@ -133,7 +133,8 @@ fn type_name(schema: &Value) -> String {
         return format!("{}{nullable}", target.rsplit('/').next().unwrap_or(target));
     }
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        let words: Vec<String> = words.iter().map(|word| word.as_str().map_or(word.to_string(), str::to_owned)).collect();
+        let words: Vec<String> =
+            words.iter().map(|word| word.as_str().map_or(word.to_string(), str::to_owned)).collect();
         return format!("one of {}{nullable}", words.join(" "));
     }
     let kind = match (text("type"), text("format")) {

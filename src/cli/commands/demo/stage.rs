@@ -54,13 +54,12 @@ impl Stage {
         let sandbox = Sandbox::builder().seed(ORDERS_PER_UPSTREAM).start().await.map_err(of_sandbox)?;
         let config = directory.path.join("tillbook.toml");
         // The accounts of any sandbox, with two settings more.
-        let settings = "refund_interval = \"0s\"\nhistory = \"3650d\"\nbase_url = ";
+        let settings = "refund_interval = \"0s\"\nhistory = \"150d\"\nbase_url = ";
         let text = sandbox.config_toml("ledger").replace("base_url = ", settings);
         fs::write(&config, text).map_err(|error| io("write", &config, &error))?;
         let format = if output.is_json() { Format::Json } else { Format::Text };
         let session = Session::start(Global::of_config(config, format))?;
-        let mut stage =
-            Stage { output, sandbox, directory, session, ledger: None, promises: Vec::new() };
+        let mut stage = Stage { output, sandbox, directory, session, ledger: None, promises: Vec::new() };
         stage.say("tillbook demo: every figure below is read from the ledger or from the sandbox when it is printed\n");
         stage.say(format!("sandbox 沙盒    three upstreams at {}, whose money really moves", stage.sandbox.base_url()));
         let kept = if stage.directory.temporary { " (temporary; --data DIR keeps it)" } else { "" };
@@ -170,7 +169,8 @@ impl Stage {
     /// Prints the promises with the sandbox's figures beside the ledger's.
     pub(super) async fn end(mut self) -> Result<Exit, Failure> {
         self.close().await?;
-        let broken: Vec<&str> = self.promises.iter().filter(|promise| !promise.holds).map(|promise| promise.what).collect();
+        let broken: Vec<&str> =
+            self.promises.iter().filter(|promise| !promise.holds).map(|promise| promise.what).collect();
         let failure = (!broken.is_empty()).then(|| {
             let text = format!("{} of {} promises do not hold", broken.len(), self.promises.len());
             Failure::new("promise_broken", text).fact("broken", broken)
@@ -189,7 +189,10 @@ impl Stage {
             }
             self.output.document(&document)?;
         } else {
-            self.say(format!("\n── Promises 承诺: the ledger's word beside the sandbox's own books\n\n{}", self.table()));
+            self.say(format!(
+                "\n── Promises 承诺: the ledger's word beside the sandbox's own books\n\n{}",
+                self.table()
+            ));
             if !self.directory.temporary {
                 let config = self.directory.path.join("tillbook.toml");
                 self.say(format!("\nlook around: tillbook --config {} orders", config.display()));
