@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::SandboxError;
 use super::books::{Books, Calls, OrderBook, RefundBook, RefundState};
 use super::fault::Upstream;
-use super::order::{
-    NewOrder, Order, beijing_text, check_status, clock_number, letters, mix, reference_names,
-};
+use super::numbers::{beijing_text, clock_number, letters, mix};
+use super::order::{NewOrder, Order, check_status, reference_names};
 
 /// More orders or refunds than this are a runaway test; the books refuse them and stay small.
 const MOST_ROWS: usize = 500_000;
@@ -145,6 +144,14 @@ impl Bookkeeping {
             .map(|refund| refund.amount_fen)
             .sum();
         self.orders[order].paid_fen - taken
+    }
+
+    /// What really went back to the customer.
+    pub(crate) fn money_out_fen(&self, order: usize) -> i64 {
+        self.refunds_of(order)
+            .filter(|refund| refund.money_moved)
+            .map(|refund| refund.amount_fen)
+            .sum()
     }
 
     /// The refund with this number, the caller's or the upstream's own.
@@ -285,11 +292,7 @@ impl Bookkeeping {
             id: order.id.clone(),
             status: order.status.clone(),
             paid_fen: order.paid_fen,
-            money_out_fen: self
-                .refunds_of(place)
-                .filter(|refund| refund.money_moved)
-                .map(|refund| refund.amount_fen)
-                .sum(),
+            money_out_fen: self.money_out_fen(place),
             refunds: self.refunds_of(place).map(refund_book).collect(),
         };
         Books {

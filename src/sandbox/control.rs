@@ -86,7 +86,7 @@ async fn pending_faults(State(house): State<Arc<House>>) -> Response {
 
 async fn set_fault(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let fault = read::<FaultText>(&body)?.fault()?;
-    house.shared.lock().set_fault(fault)?;
+    house.shared.change(|inside| inside.set_fault(fault))?;
     Ok(done())
 }
 
@@ -104,7 +104,12 @@ struct OrderBody {
 
 async fn add_order(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let OrderBody { upstream, order } = read(&body)?;
-    Ok(Json(house.shared.lock().add_order(upstream, order)?).into_response())
+    Ok(Json(
+        house
+            .shared
+            .change(|inside| inside.add_order(upstream, order))?,
+    )
+    .into_response())
 }
 
 #[derive(Deserialize)]
@@ -115,7 +120,7 @@ struct SeedBody {
 
 async fn seed(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let SeedBody { count } = read(&body)?;
-    Ok(Json(house.shared.lock().seed_orders(count)?).into_response())
+    Ok(Json(house.shared.change(|inside| inside.seed_orders(count))?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -134,8 +139,7 @@ async fn refund_elsewhere(State(house): State<Arc<House>>, body: Bytes) -> Outco
     } = read(&body)?;
     let server_no = house
         .shared
-        .lock()
-        .refund_elsewhere(upstream, &order, amount_fen)?;
+        .change(|inside| inside.refund_elsewhere(upstream, &order, amount_fen))?;
     Ok(Json(serde_json::json!({ "server_no": server_no })).into_response())
 }
 
@@ -155,8 +159,7 @@ async fn order_status(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     } = read(&body)?;
     house
         .shared
-        .lock()
-        .set_order_status(upstream, &order, &status)?;
+        .change(|inside| inside.set_order_status(upstream, &order, &status))?;
     Ok(done())
 }
 
@@ -174,7 +177,9 @@ async fn release(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
         refund,
         outcome,
     } = read(&body)?;
-    house.shared.lock().release(upstream, &refund, outcome)?;
+    house
+        .shared
+        .change(|inside| inside.release(upstream, &refund, outcome))?;
     Ok(done())
 }
 

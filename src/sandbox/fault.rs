@@ -156,9 +156,10 @@ pub enum FaultKind {
     /// Done; then the upstream's own envelope with this code.
     CodeAfter(i64),
     /// Refunds only: taken but not finished until [`release`](super::Sandbox::release). fubei answers
-    /// REFUND_PROCESSING, trade_order status 1; the cloud function dies after writing its row, which stays `started`.
+    /// REFUND_PROCESSING, trade_order status 1; the cloud function fails after writing its row, which stays `started`.
     Stuck,
-    /// Refunds only: taken, then refused by the bank. fubei REFUND_FAILER, trade_order status 3, hydrogen `failed`.
+    /// Refunds only: taken, then refused by the bank. fubei REFUND_FAILER, trade_order status 3, the function
+    /// `done` with the status `failed`.
     Fails,
     /// Refunds of trade_order and the cloud function only: the money moved, but the books beside it were not written.
     /// trade_order answers 10003, its total unmoved, its own row left in status 1 and the gateway's row in status 2;

@@ -11,8 +11,9 @@ use super::books::RefundState;
 use super::fault::{Operation, Upstream};
 use super::hydrogen::{Counted, Filter, error};
 use super::hydrogen_rows::Side;
+use super::inside::Desk;
 use super::json::{Fields, Json, Object, fen_exact, two_places};
-use super::server::{Answer, Course, Desk};
+use super::server::{Answer, Course};
 use super::settings::FunctionIndex;
 
 /// Where refund ids begin.

@@ -6,9 +6,10 @@
 use super::fault::{Operation, Upstream};
 use super::function;
 use super::hydrogen_rows::{Side, order_row};
+use super::inside::Desk;
 use super::json::{Fields, Json, Object};
 use super::order::{Method, Order};
-use super::server::{Answer, Course, Desk};
+use super::server::{Answer, Course};
 use super::settings::Credentials;
 
 const LIST_PATHS: [&str; 2] = ["/hserve/v2.2/idp/pay/order", "/hserve/v2.0/idp/pay/order"];

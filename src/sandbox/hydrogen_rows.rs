@@ -2,9 +2,10 @@
 //! (through REST), with the contradictions between and within the two.
 
 use super::hydrogen::{gateway_type, refund_status};
+use super::inside::Desk;
 use super::json::{Json, Object, YuanStyle, yuan};
-use super::order::{Method, Order, beijing_text};
-use super::server::Desk;
+use super::numbers::beijing_text;
+use super::order::{Method, Order};
 use super::settings::RestRefundAmount;
 
 /// Who shows the row.
@@ -159,13 +160,13 @@ fn extra_info(order: &Order, side: Side) -> Json {
 #[cfg(test)]
 mod tests {
     use super::super::fault::Upstream;
+    use super::super::inside::Inside;
     use super::super::order::NewOrder;
-    use super::super::server::Desk;
     use super::*;
 
     #[test]
     fn each_side_shows_its_seeds_shape() {
-        let mut bench = Desk::bench();
+        let mut bench = Inside::default();
         let new = NewOrder {
             subject: "一条支付描述".to_owned(),
             ..NewOrder::paid(39_800)

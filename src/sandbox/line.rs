@@ -77,7 +77,10 @@ impl Line {
 
     /// Closes the connection once the next answer's head and `left` bytes of its body are out.
     pub(crate) fn cut_in_body(&self, left: usize) {
-        self.state().cut = Cut::InBody { matched: 0, left };
+        let mut state = self.state();
+        if state.cut != Cut::Dead {
+            state.cut = Cut::InBody { matched: 0, left };
+        }
     }
 
     fn is(&self, other: &Line) -> bool {

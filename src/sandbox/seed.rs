@@ -3,8 +3,9 @@
 
 use super::SandboxError;
 use super::fault::Upstream;
-use super::order::{Method, NewOrder, OrderHandle, mix};
-use super::server::Inside;
+use super::inside::Inside;
+use super::numbers::mix;
+use super::order::{Method, NewOrder, OrderHandle};
 
 const SUBJECTS: [&str; 10] = [
     "珍珠奶茶 大杯",
@@ -127,14 +128,14 @@ pub(crate) fn seed_orders(
 #[cfg(test)]
 mod tests {
     use super::super::books::Books;
-    use super::super::server::Desk;
+    use super::super::inside::machine_now_s;
     use super::*;
 
     #[test]
     fn a_seed_is_varied_and_the_same_every_time() {
         let seeded = || -> Books {
-            let mut inside = Desk::bench();
-            inside.clock_ahead_s = 1_700_000_000 - super::super::server::machine_now_s();
+            let mut inside = Inside::default();
+            inside.clock_ahead_s = 1_700_000_000 - machine_now_s();
             seed_orders(&mut inside, 60).expect("60 orders each");
             inside.books.books()
         };

@@ -4,7 +4,7 @@
 //! up, and so does the sandbox.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Form, FromRequest, Query, Request, State};
@@ -13,13 +13,12 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use tokio::sync::watch;
 
-use super::bookkeeping::Bookkeeping;
-use super::fault::{FaultKind, Faults, Operation, Upstream};
+use super::fault::{FaultKind, Operation, Upstream};
 use super::front::House;
 use super::hydrogen::HydrogenRequest;
+use super::inside::Inside;
 use super::json::{Fields, Json};
 use super::line::Line;
-use super::settings::{Credentials, Settings};
 use super::trade_order::{Parameters, Step};
 use super::{fubei, hydrogen, trade_order};
 
@@ -72,53 +71,13 @@ pub(crate) enum Course {
     Unrecorded,
 }
 
-/// What an upstream needs to answer one call, under the lock.
-pub(crate) struct Desk<'a> {
-    pub(crate) books: &'a mut Bookkeeping,
-    pub(crate) credentials: &'a Credentials,
-    pub(crate) settings: &'a Settings,
-    pub(crate) now_s: i64,
-}
-
-/// Everything that changes while the sandbox runs.
-#[derive(Debug, Default)]
-pub(crate) struct Inside {
-    pub(crate) books: Bookkeeping,
-    pub(crate) faults: Faults,
-    pub(crate) credentials: Credentials,
-    pub(crate) settings: Settings,
-    /// How far the sandbox's clock goes ahead of the machine's.
-    pub(crate) clock_ahead_s: i64,
-}
-
-impl Inside {
-    pub(crate) fn now_s(&self) -> i64 {
-        machine_now_s().saturating_add(self.clock_ahead_s)
-    }
-
-    pub(crate) fn desk(&mut self) -> Desk<'_> {
-        let now_s = self.now_s();
-        Desk {
-            books: &mut self.books,
-            credentials: &self.credentials,
-            settings: &self.settings,
-            now_s,
-        }
-    }
-}
-
-pub(crate) fn machine_now_s() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// What all calls share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     inside: Mutex<Inside>,
     stopped: watch::Sender<bool>,
+    /// Ticks after every change, for those who wait for one.
+    changes: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -126,12 +85,36 @@ impl Shared {
         Self {
             inside: Mutex::new(inside),
             stopped: watch::Sender::new(false),
+            changes: watch::Sender::new(0),
         }
     }
 
     /// The books stay readable after a panic: a test that failed wants to see them.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is inside, and wakes those who wait for a change.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Inside) -> T) -> T {
+        let changed = change(&mut self.lock());
+        self.changes
+            .send_modify(|ticks| *ticks = ticks.wrapping_add(1));
+        changed
+    }
+
+    /// Waits until a condition holds; false when the sandbox was stopped before it did.
+    pub(crate) async fn until(&self, mut holds: impl FnMut(&Inside) -> bool) -> bool {
+        let (mut changes, mut stopped) = (self.changes.subscribe(), self.stopped.subscribe());
+        loop {
+            changes.mark_unchanged();
+            if holds(&self.lock()) {
+                return true;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = stopped.wait_for(|stopped| *stopped) => return false,
+            }
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -215,41 +198,48 @@ impl Call {
     }
 
     async fn carry_out(&self, shared: &Shared, course: Course) -> Answer {
-        let (step, gateway_time) = {
-            let mut inside = shared.lock();
+        let (step, gap, gateway_time) = shared.change(|inside| {
+            let gap = inside.settings.trade_order_check_gap;
             let gateway_time = inside.settings.trade_order_gateway_time;
             let mut desk = inside.desk();
             let step = match &self.wire {
-                Wire::Fubei(envelope) => Step::Answered(fubei::answer(
-                    &mut desk,
-                    envelope.as_ref(),
-                    self.operation,
-                    course,
-                )),
+                Wire::Fubei(envelope) => {
+                    let envelope = envelope.as_ref();
+                    Step::Answered(fubei::answer(&mut desk, envelope, self.operation, course))
+                }
                 Wire::TradeOrder {
                     authorization,
                     parameters,
-                } => trade_order::begin(
-                    &mut desk,
-                    authorization.as_deref(),
-                    parameters,
-                    self.operation,
-                ),
+                } => {
+                    let token = authorization.as_deref();
+                    let step = trade_order::begin(&mut desk, token, parameters, self.operation);
+                    match step {
+                        // Without a gap nothing comes between the check and the row.
+                        Step::Checked(checked) if gap.is_zero() => checked
+                            .write_row(&mut desk)
+                            .map_or_else(Step::Answered, Step::Written),
+                        step => step,
+                    }
+                }
                 Wire::Hydrogen(request) => {
                     Step::Answered(hydrogen::answer(&mut desk, request, self.operation, course))
                 }
             };
-            (step, gateway_time)
-        };
-        match step {
-            Step::Answered(answer) => answer,
-            Step::Waits(on_its_way) => {
-                shared.wait(gateway_time).await;
-                let mut inside = shared.lock();
-                let now_s = inside.now_s();
-                trade_order::finish(&mut inside.books, now_s, &on_its_way, course)
+            (step, gap, gateway_time)
+        });
+        let on_its_way = match step {
+            Step::Answered(answer) => return answer,
+            Step::Written(on_its_way) => on_its_way,
+            Step::Checked(checked) => {
+                shared.wait(gap).await;
+                match shared.change(|inside| checked.write_row(&mut inside.desk())) {
+                    Ok(on_its_way) => on_its_way,
+                    Err(answer) => return answer,
+                }
             }
-        }
+        };
+        shared.wait(gateway_time).await;
+        shared.change(|inside| on_its_way.finish(&mut inside.desk(), course))
     }
 
     fn coded(&self, code: i64) -> Answer {
@@ -304,11 +294,10 @@ fn nothing() -> Response {
 
 async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
     let shared = &house.shared;
-    let fault = {
-        let mut inside = shared.lock();
+    let fault = shared.change(|inside| {
         inside.books.calls.count(call.operation);
         inside.faults.strike(call.operation)
-    };
+    });
     let Some(fault) = fault else {
         return call.carry_out(shared, Course::Plain).await.into_response();
     };
@@ -386,13 +375,5 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
             .carry_out(shared, Course::Unrecorded)
             .await
             .into_response(),
-    }
-}
-
-#[cfg(test)]
-impl Desk<'_> {
-    /// An empty sandbox without a server, for tests of what lies behind the lock.
-    pub(crate) fn bench() -> Inside {
-        Inside::default()
     }
 }

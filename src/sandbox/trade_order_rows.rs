@@ -1,18 +1,18 @@
-//! Rows and lists of the `trade_order` API: an order in fen, a gateway refund row, their filters and pages.
+//! Order rows of the `trade_order` API, all amounts in fen, and the filters and pages of its list.
 
-use super::bookkeeping::Refund;
-use super::books::RefundState;
 use super::fault::Upstream;
+use super::inside::Desk;
 use super::json::{Json, Object};
-use super::order::{Method, Order, beijing_second, beijing_text, clock_number};
-use super::server::{Answer, Desk};
-use super::trade_order::{Parameters, exception, product_id, refund_status};
+use super::numbers::{beijing_second, beijing_text};
+use super::order::{Method, Order};
+use super::server::Answer;
+use super::trade_order::{Parameters, exception, product_id};
 
-const MERCHANT_ID: i64 = 20_000_000;
+pub(crate) const MERCHANT_ID: i64 = 20_000_000;
 const DAY_S: i64 = 24 * 60 * 60;
 
 /// A time column. The seed's build labels Beijing wall clock `+0000`; only times made by Java are true UTC there.
-fn time(order: &Order, at_s: i64, origin: Origin) -> Json {
+pub(crate) fn time(order: &Order, at_s: i64, origin: Origin) -> Json {
     let offset_s = match origin {
         Origin::Database => 0,
         Origin::Java => -8 * 60 * 60,
@@ -25,19 +25,19 @@ fn time(order: &Order, at_s: i64, origin: Origin) -> Json {
 }
 
 #[derive(Clone, Copy)]
-enum Origin {
+pub(crate) enum Origin {
     Database,
     Java,
 }
 
-fn fen(order: &Order, amount_fen: i64) -> Json {
+pub(crate) fn fen(order: &Order, amount_fen: i64) -> Json {
     match order.vary("fen", 4) {
         3 => Json::Text(amount_fen.to_string()),
         _ => Json::Int(amount_fen),
     }
 }
 
-fn number_or_text(order: &Order, aspect: &str, number: i64) -> Json {
+pub(crate) fn number_or_text(order: &Order, aspect: &str, number: i64) -> Json {
     match order.vary(aspect, 4) {
         3 => Json::Text(number.to_string()),
         _ => Json::Int(number),
@@ -174,7 +174,7 @@ fn goods(order: &Order, subject: &str) -> Json {
 }
 
 /// `page` (from 1) and `limit` of a list, and its rows cut to them; no rows at all are `data: null`.
-fn page<T>(parameters: &Parameters, rows: &[T], show: impl Fn(&T) -> Json) -> Answer {
+pub(crate) fn page<T>(parameters: &Parameters, rows: &[T], show: impl Fn(&T) -> Json) -> Answer {
     let count = |name, default| {
         parameters
             .get(name)
@@ -307,114 +307,6 @@ fn create_time_bounds(now_s: i64, parameters: &Parameters) -> Option<(i64, i64)>
         };
     }
     Some(bounds)
-}
-
-/// `refund_order/list`: the gateway's refund rows, newest first. Only five filters are known; any other, `payOrderId`
-/// included, is silently ignored. Cash and member refunds never came through the gateway, so they are not here.
-pub(crate) fn refund_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
-    let bound = |name, none| parameters.get(name).map_or(Some(none), beijing_second);
-    let (Some(from_s), Some(to_s)) = (
-        bound("createTimeStart", i64::MIN),
-        bound("createTimeEnd", i64::MAX),
-    ) else {
-        return exception("java.text.ParseException");
-    };
-    let wanted = |refund: &&Refund| {
-        let order = &desk.books.orders[refund.order];
-        let is = |name, own: &str| parameters.get(name).is_none_or(|asked| asked == own);
-        order.upstream == Upstream::TradeOrder
-            && product_id(order).is_some()
-            && is("refundOrderId", &refund_order_id(refund))
-            && is("mchRefundNo", &refund.server_no)
-            && is("channelOrderNo", &channel_refund_no(refund))
-            && parameters
-                .get("status")
-                .filter(|asked| *asked != "-99")
-                .is_none_or(|asked| asked == gateway_status(refund).to_string())
-            && (from_s..=to_s).contains(&refund.at_s)
-    };
-    let mut rows: Vec<&Refund> = desk.books.refunds.iter().filter(wanted).collect();
-    rows.sort_by_key(|refund| std::cmp::Reverse((refund.at_s, refund.serial)));
-    page(parameters, &rows, |refund| {
-        refund_row(&desk.books.orders[refund.order], refund).into()
-    })
-}
-
-fn refund_order_id(refund: &Refund) -> String {
-    clock_number("R01", refund.at_s, refund.serial)
-}
-
-fn channel_refund_no(refund: &Refund) -> String {
-    format!("50000{:024}", refund.serial)
-}
-
-/// The gateway knows that the money moved even where the merchant's own row was never written.
-fn gateway_status(refund: &Refund) -> i64 {
-    if refund.money_moved {
-        refund_status(RefundState::Succeeded)
-    } else {
-        refund_status(refund.state)
-    }
-}
-
-fn refund_row(order: &Order, refund: &Refund) -> Object {
-    let (channel_type, channel_id) = match order.method {
-        Method::Alipay => ("alipay", "alipay_bar"),
-        Method::Unionpay => ("unionpay", "unionpay_bar"),
-        _ => ("wxpay", "wxpay_bar"),
-    };
-    let finished = refund
-        .finished_at_s
-        .or(refund.money_moved.then_some(refund.at_s));
-    Object::new()
-        .with("refundOrderId", refund_order_id(refund))
-        .with("payOrderId", order.number("payOrderId"))
-        .with("channelPayOrderNo", order.number("channelOrderNo"))
-        .with("mchId", number_or_text(order, "mchId", MERCHANT_ID))
-        .with("mchType", 1_i64)
-        .with("appId", "")
-        .with("mchRefundNo", refund.server_no.as_str())
-        .with("channelType", channel_type)
-        .with("channelId", channel_id)
-        .with("passageId", 1_i64)
-        .with("payAmount", fen(order, order.paid_fen))
-        .with("refundAmount", fen(order, refund.amount_fen))
-        .with("currency", "cny")
-        .with(
-            "status",
-            number_or_text(order, "refund status", gateway_status(refund)),
-        )
-        .with(
-            "result",
-            if gateway_status(refund) == 1 {
-                0_i64
-            } else {
-                gateway_status(refund)
-            },
-        )
-        .with("clientIp", "127.0.0.1")
-        .with("device", "")
-        .with("remarkInfo", refund.memo.as_str())
-        .with("channelUser", "")
-        .with("userName", Json::Null)
-        .with("channelMchId", Json::Null)
-        .with("channelOrderNo", channel_refund_no(refund))
-        .with("channelErrCode", Json::Null)
-        .with("channelErrMsg", Json::Null)
-        .with("extra", Json::Null)
-        .with("notifyUrl", "")
-        .with("param1", Json::Null)
-        .with("param2", Json::Null)
-        .with("expireTime", Json::Null)
-        .with(
-            "refundSuccTime",
-            finished.map(|at| time(order, at, Origin::Java)),
-        )
-        .with("createTime", time(order, refund.at_s, Origin::Database))
-        .with(
-            "updateTime",
-            time(order, finished.unwrap_or(refund.at_s), Origin::Database),
-        )
 }
 
 #[cfg(test)]
