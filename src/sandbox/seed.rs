@@ -134,8 +134,10 @@ mod tests {
     #[test]
     fn a_seed_is_varied_and_the_same_every_time() {
         let seeded = || -> Books {
-            let mut inside = Inside::default();
-            inside.clock_ahead_s = 1_700_000_000 - machine_now_s();
+            let mut inside = Inside {
+                clock_ahead_s: 1_700_000_000 - machine_now_s(),
+                ..Inside::default()
+            };
             seed_orders(&mut inside, 60).expect("60 orders each");
             inside.books.books()
         };

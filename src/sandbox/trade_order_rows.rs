@@ -236,22 +236,25 @@ pub(crate) fn order_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
             ("productType", Some(product_type(order))),
             ("postType", None),
         ];
-        order.upstream == Upstream::TradeOrder
-            && texts.iter().all(|(name, own)| {
-                parameters
-                    .get(name)
-                    .is_none_or(|asked| Some(asked) == own.as_deref())
-            })
-            && numbers.iter().all(|(name, own)| {
-                let asked = parameters.get(name).filter(|asked| *asked != "-99");
-                asked.is_none_or(|asked| own.is_some_and(|own| own.to_string() == asked))
-            })
-            && statuses
-                .as_ref()
-                .is_none_or(|list| list.contains(&order.status.as_str()))
+        texts.iter().all(|(name, own)| {
+            parameters
+                .get(name)
+                .is_none_or(|asked| Some(asked) == own.as_deref())
+        }) && numbers.iter().all(|(name, own)| {
+            let asked = parameters.get(name).filter(|asked| *asked != "-99");
+            asked.is_none_or(|asked| own.is_some_and(|own| own.to_string() == asked))
+        }) && statuses
+            .as_ref()
+            .is_none_or(|list| list.contains(&order.status.as_str()))
             && (from_s..=to_s).contains(&order.created_at_s)
     };
-    let mut rows: Vec<&Order> = desk.books.orders.iter().filter(wanted).collect();
+    let mut rows: Vec<&Order> = desk
+        .books
+        .orders
+        .iter()
+        .filter(|order| order.upstream == Upstream::TradeOrder)
+        .filter(wanted)
+        .collect();
     rows.sort_by_key(|order| std::cmp::Reverse((order.created_at_s, order.serial)));
     page(parameters, &rows, |order| {
         row(order).with("productName", product_name(order)).into()

@@ -1,2 +1,3 @@
 //! The integration tests.
 
+mod sandbox;
