@@ -11,3 +11,8 @@ pub mod ledger;
 pub mod sandbox;
 pub mod storage;
 pub mod sync;
+
+pub use domain::{
+    AccountName, DeviceName, Money, MoneyError, OrderId, OrderStatus, Reference, RefundKey, RefundState, Rejection,
+    Timestamp,
+};

@@ -1,1 +1,158 @@
-//! The storage room.
+//! Where orders and their history are kept: the [`Storage`] trait and those who implement it.
+//!
+//! `embedded` is the default: an append-only journal that is the truth, and a sled index beside it
+//! that can be rebuilt at will. `memory` keeps everything until the process ends. What must never
+//! be here: rules about refunds (they are handed in as a pure function), HTTP.
+//!
+//! Start reading at [`Storage`].
+
+mod error;
+mod query;
+
+use std::sync::Arc;
+
+pub use error::{StorageError, TransactError};
+pub use query::{DueRefund, OrderQuery, Page, ScanPage};
+
+use crate::domain::decide::{Found, Refusal};
+use crate::domain::{AccountName, Entry, Event, OrderId, OrderRecord, Reference, RefundKey, RefundState, Timestamp};
+use crate::gateway::BoxFuture;
+
+/// What a command does to an order: pure, and called again whenever the record has moved on.
+pub type Decide = Box<dyn FnMut(&Found) -> Result<Vec<Event>, Refusal> + Send>;
+
+/// One command on one order.
+pub struct Transaction {
+    /// The order.
+    pub order: OrderId,
+    /// The account it belongs to (or will, where the order is new).
+    pub account: AccountName,
+    /// What the command claims: looked up and handed to `decide` in the same atomic step.
+    pub claims: Claims,
+    /// When, for the entries.
+    pub now: Timestamp,
+    /// What to do.
+    pub decide: Decide,
+}
+
+/// Names that must be unique in an account.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// Numbers that the order is about to bear. Those it bears already need not be listed.
+    pub references: Vec<Reference>,
+    /// A refund key it is about to bear.
+    pub refund_key: Option<RefundKey>,
+}
+
+/// What a transaction left behind.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The record as it is now, and as it is on disk.
+    pub record: Arc<OrderRecord>,
+    /// The entries that were written; none where nothing changed.
+    pub entries: Vec<Arc<Entry>>,
+}
+
+/// A store of orders with their history.
+///
+/// # Atomicity
+/// Each transaction sees the newest record, its claims' holders included, and its events are written
+/// all or not at all. Transactions of one order are serial.
+///
+/// # Durability
+/// `Ok` means: survives process kill, kernel crash and power cut on a disk that honours fdatasync.
+/// Readers see nothing that is not durable. After an error that is not a refusal, the write may or
+/// may not have happened; [`StorageError::is_final`] says whether the storage can go on.
+///
+/// # Order of events
+/// Sequences have no gaps and grow by commit; per order, versions grow by one.
+pub trait Storage: Send + Sync + 'static {
+    /// Decides and writes one command; durable before `Ok`.
+    ///
+    /// A transaction that decides on no events writes nothing and answers with the record.
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, TransactError>>;
+
+    /// Decides and writes many commands in one durable write, each atomic by itself and refused by
+    /// itself: the pages of a sync. Answers in the order of the commands.
+    fn transact_many(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>>;
+
+    /// The newest durable record of an order.
+    fn get<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Arc<OrderRecord>>, StorageError>>;
+
+    /// The orders of an account that bear a number, with the kind by which each does; of one kind
+    /// only, if one is given.
+    fn find<'a>(
+        &'a self,
+        account: &'a AccountName,
+        kind: Option<&'a str>,
+        number: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(OrderId, String)>, StorageError>>;
+
+    /// The order that has a refund of that key.
+    fn find_refund<'a>(
+        &'a self,
+        account: &'a AccountName,
+        key: &'a RefundKey,
+    ) -> BoxFuture<'a, Result<Option<OrderId>, StorageError>>;
+
+    /// Orders by paid time (or created time where unpaid), newest first, page by page. A page is
+    /// never short because of what was filtered out, only at the end.
+    fn scan<'a>(&'a self, query: &'a OrderQuery, page: &'a Page) -> BoxFuture<'a, Result<ScanPage, StorageError>>;
+
+    /// Refunds in a state, oldest state first: the queue (`Queued`), those to ask about, those for a
+    /// person. `not_after` leaves out what is due later (only `Queued` refunds have a due time).
+    fn refunds_in<'a>(
+        &'a self,
+        state: RefundState,
+        not_after: Option<Timestamp>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<DueRefund>, StorageError>>;
+
+    /// Entries with a sequence greater than `after`, in order.
+    fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>>;
+
+    /// All entries of one order, in order.
+    fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>>;
+
+    /// A named position of a sync.
+    fn cursor<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, StorageError>>;
+
+    /// Keeps a named position; durable before `Ok`.
+    fn put_cursor<'a>(&'a self, name: &'a str, value: String) -> BoxFuture<'a, Result<(), StorageError>>;
+
+    /// Re-reads everything and compares what is kept with what the events alone say.
+    fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>>;
+
+    /// Writes what is pending and lets go of the files. Later calls fail with
+    /// [`StorageError::Closed`]; closing twice is fine.
+    fn close(&self) -> BoxFuture<'_, Result<(), StorageError>>;
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// How many orders were recomputed from their events.
+    pub orders: u64,
+    /// How many refunds they have.
+    pub refunds: u64,
+    /// How many events were read.
+    pub events: u64,
+    /// Each difference, in words, with order, sequence and file position where there is one.
+    pub differences: Vec<Difference>,
+}
+
+/// A difference between what is kept and what the events say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The order, where it is about one.
+    pub order: Option<OrderId>,
+    /// The event's sequence, where it is about one.
+    pub sequence: Option<u64>,
+    /// File and byte, where it is about one.
+    pub position: Option<String>,
+    /// What differs, whether money can be affected, and what to do.
+    pub what: String,
+}

@@ -1,0 +1,179 @@
+//! Attempts: when one may begin, and what its answer does.
+
+use std::time::Duration;
+
+use crate::domain::totals;
+use crate::domain::{
+    Answer, Baseline, BlockReason, Event, InFlight, OrderRecord, RefundKey, RefundState, Rejection, Rules, Timestamp,
+};
+
+use super::facts::{no_room, not_paid, see};
+use super::refund::window;
+use super::{Context, Draft, Found, Refusal, Seen};
+
+/// How long a refund that finds the upstream busy waits before a person is asked.
+const BUSY_REVIEW: Duration = Duration::from_secs(86_400);
+
+/// How long a refund waits after an attempt that did not leave or was blocked.
+const TRY_AGAIN: Duration = Duration::from_secs(0);
+
+/// A queued refund that is to be sent now.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Which.
+    pub key: RefundKey,
+    /// Facts asked for just now: there is no attempt without them.
+    pub fresh: Seen,
+}
+
+/// An answer to an attempt or a probe.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// Which refund.
+    pub key: RefundKey,
+    /// The attempt it is about.
+    pub attempt: u32,
+    /// The state it was asked for in: `Sending` for an attempt, else the state probed.
+    pub from: RefundState,
+    /// What was answered.
+    pub answer: Answer,
+    /// The account's rules.
+    pub rules: Rules,
+}
+
+/// Takes fresh facts in, and starts the attempt if the refund still fits and nothing makes it wait.
+///
+/// The `AttemptStarted` event is the claim: of two callers only one gets to write it, and only the
+/// one whose events hold it may send.
+///
+/// # Errors
+/// [`Refusal::Overtaken`] when the refund is not queued any more.
+pub fn attempt(context: &Context, found: &Found, command: &Attempt) -> Result<Vec<Event>, Refusal> {
+    let mut draft = Draft::new(context, found)?;
+    overtaken(&draft, &command.key, RefundState::Queued)?;
+    see(&mut draft, found, &command.fresh)?;
+    if draft.refund(&command.key)?.state == RefundState::Queued {
+        start(&mut draft, &command.key, &command.fresh.rules)?;
+    }
+    Ok(draft.events)
+}
+
+/// Starts an attempt on the draft's record, whose facts are fresh. Writes nothing where the refund
+/// has to wait, and a review where it can never go out as it is.
+pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, rules: &Rules) -> Result<(), Refusal> {
+    let context = draft.context;
+    let record = draft.record()?;
+    let refund = draft.refund(key)?;
+    let others_in_flight = record.unsettled_refunds().next().is_some();
+    if record.provisional
+        || (rules.in_flight == InFlight::One && others_in_flight)
+        || refund.due_at.max(next_slot(record, rules, context.now)) > context.now
+    {
+        return Ok(());
+    }
+    let reason = if !record.is_refundable_status() {
+        Some(not_paid(record))
+    } else if record.committed() > record.paid() {
+        let left = record.paid().saturating_sub(record.committed().saturating_sub(refund.amount));
+        Some(no_room(record, refund.amount, left))
+    } else {
+        window(record, rules, context).err().map(|rejection| rejection.to_string())
+    };
+    let event = match reason {
+        Some(reason) => Event::RefundToReview { key: key.clone(), reason },
+        None => Event::AttemptStarted {
+            key: key.clone(),
+            attempt: refund.attempts + 1,
+            baseline: Some(Baseline {
+                refunded: record.facts.refunded,
+                count: record.facts.refund_count,
+                asked_at: record.facts.asked_at,
+            }),
+        },
+    };
+    draft.push(event)
+}
+
+/// The earliest moment at which the order's next refund may be sent.
+pub(super) fn next_slot(record: &OrderRecord, rules: &Rules, now: Timestamp) -> Timestamp {
+    let interval = rules.refund_interval.for_method(record.facts.payment_method.as_ref());
+    let last = record.refunds.iter().filter_map(|refund| refund.sent_at).max();
+    match last {
+        // A clock that was set back must not make a refund wait for years.
+        Some(last) if !interval.is_zero() => last.saturating_add(interval).min(now.saturating_add(interval)).max(now),
+        _ => now,
+    }
+}
+
+/// Records what an attempt or a probe told, with what was refunded elsewhere computed anew.
+///
+/// # Errors
+/// [`Refusal::Overtaken`] when the refund has moved on since the question was asked.
+pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<Event>, Refusal> {
+    let mut draft = Draft::new(context, found)?;
+    overtaken(&draft, &settle.key, settle.from)?;
+    let refund = draft.refund(&settle.key)?;
+    if refund.attempts != settle.attempt {
+        return Err(Refusal::Overtaken { key: settle.key.clone(), state: refund.state });
+    }
+    let busy_too_long =
+        settle.answer.blocked == Some(BlockReason::Busy) && context.now.since(refund.requested_at) > BUSY_REVIEW;
+    let state = if busy_too_long { RefundState::Review } else { settle.answer.outcome.state() };
+    if state == settle.from {
+        return Ok(Vec::new()); // a probe that found nothing new
+    }
+    let mut event = Event::Answered {
+        key: settle.key.clone(),
+        state,
+        answer: settle.answer.clone(),
+        due_at: context.now.saturating_add(TRY_AGAIN),
+        external: draft.record()?.external,
+        unsettled: draft.record()?.unsettled,
+    };
+    // Fold it once to let the totals see the record as it will be.
+    let mut after = Draft { context, record: draft.record.clone(), events: Vec::new() };
+    after.push(event.clone())?;
+    let totals = totals::read(after.record()?, &settle.rules);
+    if let Event::Answered { external, unsettled, .. } = &mut event {
+        (*external, *unsettled) = (totals.external, totals.unsettled);
+    }
+    draft.push(event)?;
+    Ok(draft.events)
+}
+
+/// Reads a crash while sending as what it is: nobody knows.
+///
+/// # Errors
+/// [`Refusal::Overtaken`] when the refund is not being sent.
+pub fn lost(context: &Context, found: &Found, key: &RefundKey) -> Result<Vec<Event>, Refusal> {
+    let mut draft = Draft::new(context, found)?;
+    overtaken(&draft, key, RefundState::Sending)?;
+    draft.push(Event::AttemptLost { key: key.clone() })?;
+    Ok(draft.events)
+}
+
+/// Withdraws a refund that is proven not executed: queued, or in review without an open attempt.
+///
+/// # Errors
+/// [`Rejection::NotCancelable`] in every other state; canceling twice is a replay and fine.
+pub fn cancel(context: &Context, found: &Found, key: &RefundKey, by: Option<String>) -> Result<Vec<Event>, Refusal> {
+    let mut draft = Draft::new(context, found)?;
+    let refund = draft.refund(key)?;
+    match refund.state {
+        RefundState::Canceled => Ok(draft.events),
+        RefundState::Queued => {
+            draft.push(Event::RefundCanceled { key: key.clone(), by })?;
+            Ok(draft.events)
+        }
+        RefundState::Review if refund.sent_at.is_none() => {
+            draft.push(Event::RefundCanceled { key: key.clone(), by })?;
+            Ok(draft.events)
+        }
+        state => Err(Rejection::NotCancelable { key: key.clone(), state }.into()),
+    }
+}
+
+fn overtaken(draft: &Draft<'_>, key: &RefundKey, wanted: RefundState) -> Result<(), Refusal> {
+    let state = draft.refund(key)?.state;
+    if state == wanted { Ok(()) } else { Err(Refusal::Overtaken { key: key.clone(), state }) }
+}

@@ -1,0 +1,99 @@
+//! What can go wrong under a storage, and what may be assumed afterwards.
+
+use std::path::PathBuf;
+
+use crate::domain::BrokenHistory;
+use crate::domain::decide::Refusal;
+
+/// A failure of the machine, not of the rules.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// A file could not be read or written.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// What was attempted: "append to".
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The disk is full. Nothing was written; what was acknowledged is safe. Outcomes of refunds
+    /// under way still have room set aside.
+    #[error("no space left for {}; free some and try again, nothing was written", path.display())]
+    DiskFull {
+        /// The file that would have grown.
+        path: PathBuf,
+    },
+    /// A write failed in a way that leaves its fate unknown. Nothing is acknowledged until the
+    /// ledger is opened again.
+    #[error("the ledger takes no more writes since an earlier failure ({why}); open it again")]
+    Poisoned {
+        /// The failure.
+        why: String,
+    },
+    /// Another process owns the ledger.
+    #[error("{} is in use by {holder}", path.display())]
+    Locked {
+        /// The ledger's directory.
+        path: PathBuf,
+        /// Who: process id and when it took the lock, as far as known.
+        holder: String,
+    },
+    /// The journal is damaged in its middle: not a torn end, but lost history.
+    #[error("{} is damaged at byte {position}: {why}; restore the file from a backup, nothing was changed", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// Written by a newer version.
+    #[error("{} has format {found}, and this version reads up to {known}", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Not a ledger, or none there.
+    #[error("{} holds no ledger", path.display())]
+    NoLedger {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Opened for reading only.
+    #[error("the ledger is open for reading only")]
+    ReadOnly,
+    /// Closed.
+    #[error("the ledger is closed")]
+    Closed,
+    /// History does not follow from itself: a defect or a changed file.
+    #[error("history is broken")]
+    Broken(#[from] BrokenHistory),
+}
+
+impl StorageError {
+    /// Whether every later write will fail too, until the ledger is opened again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(self, StorageError::DiskFull { .. } | StorageError::ReadOnly)
+    }
+}
+
+/// Why a transaction wrote nothing, or may have.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError {
+    /// The rules refused; nothing was written.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The machine failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

@@ -1,0 +1,77 @@
+//! Questions to a storage.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    AccountName, Money, OrderId, OrderRecord, OrderStatus, PaymentMethod, RefundKey, RefundStatus, Timestamp,
+};
+
+/// Which orders to give. Nothing set: all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrderQuery {
+    /// Of this account.
+    pub account: Option<AccountName>,
+    /// In this status.
+    pub status: Option<OrderStatus>,
+    /// With this refund status.
+    pub refund_status: Option<RefundStatus>,
+    /// Paid this way.
+    pub payment_method: Option<PaymentMethod>,
+    /// Paid (made, where unpaid) at or after.
+    pub from: Option<Timestamp>,
+    /// Paid (made, where unpaid) before.
+    pub to: Option<Timestamp>,
+    /// Paid exactly this much.
+    pub amount: Option<Money>,
+}
+
+impl OrderQuery {
+    /// The time by which an order is sorted and found: paid, else created, else 1970.
+    #[must_use]
+    pub fn time_of(record: &OrderRecord) -> Timestamp {
+        record.facts.paid_at.or(record.facts.created_at).unwrap_or(Timestamp::EPOCH)
+    }
+
+    /// Whether a record is asked for.
+    #[must_use]
+    pub fn wants(&self, record: &OrderRecord) -> bool {
+        let facts = &record.facts;
+        let time = OrderQuery::time_of(record);
+        self.account.as_ref().is_none_or(|account| *account == record.account)
+            && self.status.as_ref().is_none_or(|status| *status == facts.status)
+            && self.refund_status.is_none_or(|status| status == record.refund_status())
+            && self.payment_method.as_ref().is_none_or(|method| facts.payment_method.as_ref() == Some(method))
+            && self.from.is_none_or(|from| time >= from)
+            && self.to.is_none_or(|to| time < to)
+            && self.amount.is_none_or(|amount| amount == facts.paid)
+    }
+}
+
+/// Which part of an answer to give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many; zero means 100.
+    pub limit: usize,
+    /// Where the page before ended ([`ScanPage::next`]).
+    pub after: Option<String>,
+}
+
+/// One page of orders.
+#[derive(Clone, Debug, Default)]
+pub struct ScanPage {
+    /// The orders, newest first.
+    pub orders: Vec<Arc<OrderRecord>>,
+    /// Where the next page begins; `None`: there is none. Stays valid while orders are written.
+    pub next: Option<String>,
+}
+
+/// A refund found by its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueRefund {
+    /// Its account.
+    pub account: AccountName,
+    /// Its order.
+    pub order: OrderId,
+    /// Its key.
+    pub key: RefundKey,
+}
