@@ -7,9 +7,9 @@ use md5::{Digest, Md5};
 use super::bookkeeping::{Bookkeeping, Draft};
 use super::books::RefundState;
 use super::codes::{
-    FUBEI_MALFORMED, FUBEI_SUB_BAD_AMOUNT, FUBEI_SUB_BAD_STATE, FUBEI_SUB_NOT_ENOUGH,
-    FUBEI_SUB_ORDER_NOT_EXIST, FUBEI_SUB_OVERDUE, FUBEI_SUB_REPEATED, FUBEI_SUB_TOO_MANY,
-    FUBEI_UNKNOWN_APP, FUBEI_UNKNOWN_METHOD, FUBEI_WRONG_SIGN,
+    FUBEI_MALFORMED, FUBEI_SUB_BAD_AMOUNT, FUBEI_SUB_BAD_STATE, FUBEI_SUB_NOT_ENOUGH, FUBEI_SUB_ORDER_NOT_EXIST,
+    FUBEI_SUB_OVERDUE, FUBEI_SUB_REPEATED, FUBEI_SUB_TOO_MANY, FUBEI_UNKNOWN_APP, FUBEI_UNKNOWN_METHOD,
+    FUBEI_WRONG_SIGN,
 };
 use super::fault::{Operation, Upstream};
 use super::fubei_rows::{bill, order_row, refund_numbers, refund_query, statistics};
@@ -42,10 +42,7 @@ pub(crate) fn code_answer(code: i64) -> Answer {
 }
 
 pub(crate) fn refusal(code: i64, message: &str, sub_code: Option<&str>) -> Answer {
-    let body = Object::new()
-        .with("result_code", code)
-        .with("result_message", message)
-        .maybe("sub_code", sub_code);
+    let body = Object::new().with("result_code", code).with("result_message", message).maybe("sub_code", sub_code);
     Answer::json(200, &body.with("data", Json::Null).into())
 }
 
@@ -54,40 +51,22 @@ pub(crate) fn success(order: &Order, data: Object) -> Answer {
 }
 
 pub(crate) fn success_with(text_code: bool, data: Object) -> Answer {
-    let code = if text_code {
-        Json::from("200")
-    } else {
-        Json::Int(200)
-    };
-    Answer::json(
-        200,
-        &Object::new()
-            .with("result_message", "成功")
-            .with("data", data)
-            .with("result_code", code)
-            .into(),
-    )
+    let code = if text_code { Json::from("200") } else { Json::Int(200) };
+    Answer::json(200, &Object::new().with("result_message", "成功").with("data", data).with("result_code", code).into())
 }
 
 /// The signature of section "sign" of the official SDKs: `k=v` joined by `&` in ASCII order, the secret behind, MD5.
 fn signature(envelope: &Fields, secret: &str) -> String {
     let mut signed: Vec<String> = Vec::new();
     for name in envelope.names().filter(|name| *name != "sign") {
-        let value = envelope
-            .text(name)
-            .or_else(|| envelope.raw(name).map(str::to_owned));
+        let value = envelope.text(name).or_else(|| envelope.raw(name).map(str::to_owned));
         signed.push(format!("{name}={}", value.unwrap_or_default()));
     }
     hex::encode(Md5::digest(format!("{}{secret}", signed.join("&"))))
 }
 
 /// Does what the envelope asks for, once its signature is right.
-pub(crate) fn answer(
-    desk: &mut Desk<'_>,
-    envelope: Option<&Fields>,
-    operation: Operation,
-    course: Course,
-) -> Answer {
+pub(crate) fn answer(desk: &mut Desk<'_>, envelope: Option<&Fields>, operation: Operation, course: Course) -> Answer {
     let Some(envelope) = envelope else {
         return refusal(FUBEI_MALFORMED, "请求参数错误", None);
     };
@@ -98,11 +77,7 @@ pub(crate) fn answer(
     if !sign.eq_ignore_ascii_case(&signature(envelope, &desk.credentials.fubei_secret)) {
         return refusal(FUBEI_WRONG_SIGN, "签名错误", None);
     }
-    let Some(biz) = envelope
-        .text("biz_content")
-        .as_deref()
-        .and_then(Fields::read)
-    else {
+    let Some(biz) = envelope.text("biz_content").as_deref().and_then(Fields::read) else {
         return refusal(FUBEI_MALFORMED, "业务参数错误", None);
     };
     match operation {
@@ -118,10 +93,7 @@ pub(crate) fn answer(
                 Operation::FubeiRefund => refund(desk, order, &biz, course),
                 Operation::FubeiRefundQuery => refund_query(desk.books, order, &biz),
                 Operation::FubeiRefundStatistics => statistics(desk.books, order),
-                _ => success(
-                    &desk.books.orders[order],
-                    order_row(&desk.books.orders[order]),
-                ),
+                _ => success(&desk.books.orders[order], order_row(&desk.books.orders[order])),
             }
         }
         _ => refusal(FUBEI_UNKNOWN_METHOD, "接口不存在", None),
@@ -129,9 +101,7 @@ pub(crate) fn answer(
 }
 
 fn named_order(books: &Bookkeeping, biz: &Fields) -> Option<usize> {
-    let name = ["order_sn", "trade_no", "merchant_order_sn"]
-        .into_iter()
-        .find(|name| biz.filled(name).is_some())?;
+    let name = ["order_sn", "trade_no", "merchant_order_sn"].into_iter().find(|name| biz.filled(name).is_some())?;
     books.order_by(Upstream::Fubei, name, &biz.filled(name)?)
 }
 
@@ -155,11 +125,7 @@ fn refund(desk: &mut Desk<'_>, place: usize, biz: &Fields, course: Course) -> An
     if desk.now_s > paid_at_s.saturating_add(REFUND_WINDOW_S) {
         return refusal(400, "订单已超过退款期限", Some(FUBEI_SUB_OVERDUE));
     }
-    let taken = desk
-        .books
-        .refunds_of(place)
-        .filter(|refund| refund.state != RefundState::Failed)
-        .count();
+    let taken = desk.books.refunds_of(place).filter(|refund| refund.state != RefundState::Failed).count();
     if taken >= REFUNDS_PER_ORDER {
         return refusal(400, "退款次数超限", Some(FUBEI_SUB_TOO_MANY));
     }
@@ -175,11 +141,7 @@ fn refund(desk: &mut Desk<'_>, place: usize, biz: &Fields, course: Course) -> An
     if amount_fen > left_fen || left_fen <= 0 {
         return refusal(400, "可退金额不足", Some(FUBEI_SUB_NOT_ENOUGH));
     }
-    let draft = Draft {
-        client_no,
-        amount_fen,
-        ..Draft::default()
-    };
+    let draft = Draft { client_no, amount_fen, ..Draft::default() };
     let refund = match desk.books.take_refund(place, draft, desk.now_s) {
         Ok(refund) => refund,
         Err(error) => return Answer::text(500, &error.to_string()),

@@ -55,15 +55,9 @@ pub(crate) fn order_row(order: &Order) -> Object {
         1 => Some(Json::Null),
         _ => Some(value),
     };
-    let paid_at = order
-        .paid_at_s
-        .map(|at| number_or_text(order, "pay_time", at, Seed::Number));
+    let paid_at = order.paid_at_s.map(|at| number_or_text(order, "pay_time", at, Seed::Number));
     let nothing = || {
-        if order.vary("nothing", 2) == 0 {
-            Json::from("")
-        } else {
-            Json::Null
-        }
+        if order.vary("nothing", 2) == 0 { Json::from("") } else { Json::Null }
     };
     Object::new()
         .with("trade_no", order.number("trade_no"))
@@ -73,41 +67,20 @@ pub(crate) fn order_row(order: &Order) -> Object {
         .with("total_fee", yuan(order.paid_fen, style))
         .with("fee", yuan(fee_fen(order), style))
         .with("net_money", yuan(order.paid_fen - fee_fen(order), style))
-        .maybe(
-            "order_price",
-            absent_null_or("order_price", yuan(order.total_fen(), style)),
-        )
+        .maybe("order_price", absent_null_or("order_price", yuan(order.total_fen(), style)))
         .maybe("pay_time", paid_at)
-        .with(
-            "store_id",
-            number_or_text(order, "store_id", 25_249 + place, Seed::Text),
-        )
-        .with(
-            "cashier_id",
-            number_or_text(order, "cashier_id", place, Seed::Text),
-        )
-        .maybe(
-            "device_no",
-            absent_null_or("device_no", Json::from("SN0000000000000001")),
-        )
-        .maybe(
-            "body",
-            absent_null_or("body", Json::from(order.subject.as_str())),
-        )
+        .with("store_id", number_or_text(order, "store_id", 25_249 + place, Seed::Text))
+        .with("cashier_id", number_or_text(order, "cashier_id", place, Seed::Text))
+        .maybe("device_no", absent_null_or("device_no", Json::from("SN0000000000000001")))
+        .maybe("body", absent_null_or("body", Json::from(order.subject.as_str())))
         .with("trade_state", order.status.as_str())
-        .with(
-            "type",
-            number_or_text(order, "type", pay_type(order), Seed::Number),
-        )
+        .with("type", number_or_text(order, "type", pay_type(order), Seed::Number))
         .with("discount_money", yuan(order.discount_fen, YuanStyle::Text))
         .with("buyer_pay_amount", yuan(order.paid_fen, YuanStyle::Text))
         .with("attach", nothing())
         .with("user_id", nothing())
         .with("user_logon_id", nothing())
-        .maybe(
-            "cash_coupon_fee",
-            absent_null_or("cash_coupon_fee", yuan(0, style)),
-        )
+        .maybe("cash_coupon_fee", absent_null_or("cash_coupon_fee", yuan(0, style)))
         .with("no_cash_coupon_fee", yuan(1, style))
 }
 
@@ -147,10 +120,7 @@ pub(crate) fn refund_query(books: &Bookkeeping, place: usize, biz: &Fields) -> A
         _ => row
             .with("refunder_name", "店长")
             .with("refund_fee", yuan(refund.amount_fen, YuanStyle::Text))
-            .with(
-                "buyer_refund_money",
-                yuan(refund.amount_fen, YuanStyle::Text),
-            )
+            .with("buyer_refund_money", yuan(refund.amount_fen, YuanStyle::Text))
             .with("device_no", ""),
     };
     success(order, row)
@@ -162,17 +132,11 @@ pub(crate) fn statistics(books: &Bookkeeping, place: usize) -> Answer {
         0 => YuanStyle::Float,
         _ => amount_style(order),
     };
-    let taken = books
-        .refunds_of(place)
-        .filter(|refund| refund.state != RefundState::Failed)
-        .count();
+    let taken = books.refunds_of(place).filter(|refund| refund.state != RefundState::Failed).count();
     let row = Object::new()
         .with("order_sn", order.number("order_sn"))
         .with("total_fee", yuan(order.paid_fen, style))
-        .with(
-            "refund_num",
-            i64::try_from(taken).expect("at most MOST_ROWS"),
-        )
+        .with("refund_num", i64::try_from(taken).expect("at most MOST_ROWS"))
         .with("can_refund", yuan(books.left_fen(place), style));
     success(order, row)
 }
@@ -185,10 +149,7 @@ pub(crate) fn bill(desk: &Desk<'_>, biz: &Fields) -> Answer {
     let (Some(start_s), Some(end_s)) = (time("start_time"), time("end_time")) else {
         return refusal(400, "时间格式有误", Some("ERROR_CODE"));
     };
-    let count = |name, default| {
-        biz.filled(name)
-            .map_or(Some(default), |text| text.parse::<usize>().ok())
-    };
+    let count = |name, default| biz.filled(name).map_or(Some(default), |text| text.parse::<usize>().ok());
     let (Some(page @ 1..), Some(limit @ 1..)) = (count("page", 1), count("limit", 10)) else {
         return refusal(400, "分页参数有误", Some("ERROR_CODE"));
     };
@@ -198,55 +159,19 @@ pub(crate) fn bill(desk: &Desk<'_>, biz: &Fields) -> Answer {
         let store_id = (25_249 + order.serial % 7).to_string();
         order.upstream == Upstream::Fubei
             && order.is_paid()
-            && order
-                .paid_at_s
-                .is_some_and(|at| (start_s..=end_s).contains(&at))
+            && order.paid_at_s.is_some_and(|at| (start_s..=end_s).contains(&at))
             && store.as_ref().is_none_or(|store| *store == store_id)
     };
-    let rows: Vec<(usize, &Order)> = desk
-        .books
-        .orders
-        .iter()
-        .enumerate()
-        .filter(|(_, order)| in_bill(order))
-        .collect();
-    let refunds = rows
-        .iter()
-        .flat_map(|(place, _)| desk.books.refunds_of(*place));
-    let done: Vec<&Refund> = refunds
-        .filter(|refund| refund.state == RefundState::Succeeded)
-        .collect();
-    let list = rows
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit);
+    let rows: Vec<(usize, &Order)> = desk.books.orders.iter().enumerate().filter(|(_, order)| in_bill(order)).collect();
+    let refunds = rows.iter().flat_map(|(place, _)| desk.books.refunds_of(*place));
+    let done: Vec<&Refund> = refunds.filter(|refund| refund.state == RefundState::Succeeded).collect();
+    let list = rows.iter().skip((page - 1).saturating_mul(limit)).take(limit);
     let data = Object::new()
-        .with(
-            "summary_num",
-            i64::try_from(rows.len()).expect("at most MOST_ROWS"),
-        )
-        .with(
-            "summary_total_fee",
-            yuan(
-                rows.iter().map(|(_, order)| order.paid_fen).sum(),
-                YuanStyle::Float,
-            ),
-        )
-        .with(
-            "refund_num",
-            i64::try_from(done.len()).expect("at most MOST_ROWS"),
-        )
-        .with(
-            "refund_money",
-            yuan(
-                done.iter().map(|refund| refund.amount_fen).sum(),
-                YuanStyle::Float,
-            ),
-        )
-        .with(
-            "list",
-            Json::List(list.map(|(_, order)| bill_row(order).into()).collect()),
-        );
+        .with("summary_num", i64::try_from(rows.len()).expect("at most MOST_ROWS"))
+        .with("summary_total_fee", yuan(rows.iter().map(|(_, order)| order.paid_fen).sum(), YuanStyle::Float))
+        .with("refund_num", i64::try_from(done.len()).expect("at most MOST_ROWS"))
+        .with("refund_money", yuan(done.iter().map(|refund| refund.amount_fen).sum(), YuanStyle::Float))
+        .with("list", Json::List(list.map(|(_, order)| bill_row(order).into()).collect()));
     success_with(false, data)
 }
 
@@ -261,14 +186,8 @@ fn bill_row(order: &Order) -> Object {
         .with("total_fee", yuan(order.paid_fen, style))
         .with("fee", yuan(fee_fen(order), style))
         .with("income", yuan(order.paid_fen - fee_fen(order), style))
-        .with(
-            "store_id",
-            number_or_text(order, "store_id", 25_249 + place, Seed::Text),
-        )
-        .with(
-            "cashier_id",
-            number_or_text(order, "cashier_id", place, Seed::Text),
-        )
+        .with("store_id", number_or_text(order, "store_id", 25_249 + place, Seed::Text))
+        .with("cashier_id", number_or_text(order, "cashier_id", place, Seed::Text))
         .with("pay_time", order.paid_at_s)
         .with("pay_type", pay_type(order))
         .with("discount_money", yuan(order.discount_fen, YuanStyle::Text))
@@ -281,10 +200,7 @@ mod tests {
 
     #[test]
     fn a_plain_row_has_the_seeds_shape() {
-        let new = NewOrder {
-            discount_fen: 2000,
-            ..NewOrder::paid(8000)
-        };
+        let new = NewOrder { discount_fen: 2000, ..NewOrder::paid(8000) };
         let order = Order::make(Upstream::Fubei, 7, new, 1_496_325_236).expect("valid");
         let row = Json::from(order_row(&order)).text();
         assert_eq!(

@@ -20,9 +20,7 @@ pub(crate) struct Desk<'a> {
 }
 
 pub(crate) fn machine_now_s() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -44,19 +42,10 @@ impl Inside {
 
     pub(crate) fn desk(&mut self) -> Desk<'_> {
         let now_s = self.now_s();
-        Desk {
-            books: &mut self.books,
-            credentials: &self.credentials,
-            settings: &self.settings,
-            now_s,
-        }
+        Desk { books: &mut self.books, credentials: &self.credentials, settings: &self.settings, now_s }
     }
 
-    pub(crate) fn add_order(
-        &mut self,
-        upstream: Upstream,
-        order: NewOrder,
-    ) -> Result<OrderHandle, SandboxError> {
+    pub(crate) fn add_order(&mut self, upstream: Upstream, order: NewOrder) -> Result<OrderHandle, SandboxError> {
         let now_s = self.now_s();
         let place = self.books.add_order(upstream, order, now_s)?;
         Ok(self.books.orders[place].handle())
@@ -96,31 +85,21 @@ impl Inside {
         settlement: Settlement,
     ) -> Result<(), SandboxError> {
         let now_s = self.now_s();
-        let unknown = || SandboxError::UnknownRefund {
-            upstream,
-            number: number.to_owned(),
-        };
+        let unknown = || SandboxError::UnknownRefund { upstream, number: number.to_owned() };
         let refund = self.books.refund_by(upstream, number);
         let moved = refund.is_some_and(|refund| self.books.refunds[refund].money_moved);
         if moved && settlement == Settlement::Failed {
-            return Err(SandboxError::Invalid(
-                "the money of this refund has moved".to_owned(),
-            ));
+            return Err(SandboxError::Invalid("the money of this refund has moved".to_owned()));
         }
         if upstream == Upstream::Hydrogen {
             let course = match settlement {
                 Settlement::Succeeded => Course::Plain,
                 Settlement::Failed => Course::Fails,
             };
-            return if function::release(&mut self.books, now_s, number, course) {
-                Ok(())
-            } else {
-                Err(unknown())
-            };
+            return if function::release(&mut self.books, now_s, number, course) { Ok(()) } else { Err(unknown()) };
         }
-        let refund = refund
-            .filter(|refund| self.books.refunds[*refund].state == RefundState::Processing)
-            .ok_or_else(unknown)?;
+        let refund =
+            refund.filter(|refund| self.books.refunds[*refund].state == RefundState::Processing).ok_or_else(unknown)?;
         match settlement {
             Settlement::Succeeded => self.books.succeed(refund, now_s),
             Settlement::Failed => self.books.fail(refund, now_s),
@@ -129,30 +108,18 @@ impl Inside {
     }
 
     pub(crate) fn set_fault(&mut self, fault: Fault) -> Result<(), SandboxError> {
-        let Fault {
-            operation,
-            occurrence,
-            kind,
-        } = fault;
+        let Fault { operation, occurrence, kind } = fault;
         if !kind.fits(operation) {
-            return Err(SandboxError::Invalid(format!(
-                "{kind:?} cannot happen to {operation}"
-            )));
+            return Err(SandboxError::Invalid(format!("{kind:?} cannot happen to {operation}")));
         }
         let statuses = match kind {
-            FaultKind::HttpBefore(status) | FaultKind::HttpAfter(status) => {
-                (200..=599).contains(&status)
-            }
+            FaultKind::HttpBefore(status) | FaultKind::HttpAfter(status) => (200..=599).contains(&status),
             FaultKind::Redirect(status) => (300..=399).contains(&status),
             _ => true,
         };
         if !statuses || occurrence == Occurrence::Nth(0) {
             return Err(SandboxError::Invalid(format!("{fault:?} can never strike")));
         }
-        if self.faults.arm(fault) {
-            Ok(())
-        } else {
-            Err(SandboxError::Full)
-        }
+        if self.faults.arm(fault) { Ok(()) } else { Err(SandboxError::Full) }
     }
 }

@@ -104,34 +104,22 @@ impl Builder {
 
     /// The control port on 127.0.0.1, which stays up while the network is down; 0, the default, is a free one.
     pub fn control_port(self, control_port: u16) -> Self {
-        Self {
-            control_port,
-            ..self
-        }
+        Self { control_port, ..self }
     }
 
     /// How many orders to make for each upstream; none by default.
     pub fn seed(self, orders_per_upstream: u32) -> Self {
-        Self {
-            seed: orders_per_upstream,
-            ..self
-        }
+        Self { seed: orders_per_upstream, ..self }
     }
 
     /// Where the sandbox's clock starts, in unix seconds; the machine's own time by default.
     pub fn now(self, unix_s: i64) -> Self {
-        Self {
-            now_s: Some(unix_s),
-            ..self
-        }
+        Self { now_s: Some(unix_s), ..self }
     }
 
     /// Other credentials than the default fakes.
     pub fn credentials(self, credentials: Credentials) -> Self {
-        Self {
-            credentials,
-            ..self
-        }
+        Self { credentials, ..self }
     }
 
     /// Another behaviour where the upstreams leave it open.
@@ -145,20 +133,12 @@ impl Builder {
     ///
     /// [`SandboxError::Listen`] when a port cannot be had.
     pub async fn start(self) -> Result<Sandbox, SandboxError> {
-        let mut inside = Inside {
-            credentials: self.credentials,
-            settings: self.settings,
-            ..Inside::default()
-        };
-        inside.clock_ahead_s = self
-            .now_s
-            .map_or(0, |now_s| now_s.saturating_sub(machine_now_s()));
+        let mut inside = Inside { credentials: self.credentials, settings: self.settings, ..Inside::default() };
+        inside.clock_ahead_s = self.now_s.map_or(0, |now_s| now_s.saturating_sub(machine_now_s()));
         inside.seed_orders(self.seed)?;
         let upstreams = Door::take(self.port).await?;
         let control = Door::take(self.control_port).await?;
-        Ok(Sandbox {
-            house: House::open(Shared::new(inside), upstreams, control),
-        })
+        Ok(Sandbox { house: House::open(Shared::new(inside), upstreams, control) })
     }
 }
 
@@ -219,14 +199,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`SandboxError::Invalid`] for what the upstream could not hold, [`SandboxError::NumberTaken`].
-    pub fn add_order(
-        &self,
-        upstream: Upstream,
-        order: NewOrder,
-    ) -> Result<OrderHandle, SandboxError> {
-        self.house
-            .shared
-            .change(|inside| inside.add_order(upstream, order))
+    pub fn add_order(&self, upstream: Upstream, order: NewOrder) -> Result<OrderHandle, SandboxError> {
+        self.house.shared.change(|inside| inside.add_order(upstream, order))
     }
 
     /// Puts `orders_per_upstream` varied orders into each upstream's books: the same ones for the same clock.
@@ -235,9 +209,7 @@ impl Sandbox {
     ///
     /// [`SandboxError::Full`].
     pub fn seed_orders(&self, orders_per_upstream: u32) -> Result<Vec<OrderHandle>, SandboxError> {
-        self.house
-            .shared
-            .change(|inside| inside.seed_orders(orders_per_upstream))
+        self.house.shared.change(|inside| inside.seed_orders(orders_per_upstream))
     }
 
     /// Somebody refunds in the merchant's back office; the order by any of its numbers. Answers the upstream's number
@@ -246,15 +218,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`SandboxError::NotEnough`] with what is left, [`SandboxError::UnknownOrder`].
-    pub fn refund_elsewhere(
-        &self,
-        upstream: Upstream,
-        order: &str,
-        amount_fen: i64,
-    ) -> Result<String, SandboxError> {
-        self.house
-            .shared
-            .change(|inside| inside.refund_elsewhere(upstream, order, amount_fen))
+    pub fn refund_elsewhere(&self, upstream: Upstream, order: &str, amount_fen: i64) -> Result<String, SandboxError> {
+        self.house.shared.change(|inside| inside.refund_elsewhere(upstream, order, amount_fen))
     }
 
     /// Sets an order's status in the upstream's own word; the order by any of its numbers.
@@ -262,15 +227,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`SandboxError::Invalid`] for a word that the upstream cannot write, [`SandboxError::UnknownOrder`].
-    pub fn set_order_status(
-        &self,
-        upstream: Upstream,
-        order: &str,
-        status: &str,
-    ) -> Result<(), SandboxError> {
-        self.house
-            .shared
-            .change(|inside| inside.set_order_status(upstream, order, status))
+    pub fn set_order_status(&self, upstream: Upstream, order: &str, status: &str) -> Result<(), SandboxError> {
+        self.house.shared.change(|inside| inside.set_order_status(upstream, order, status))
     }
 
     /// Ends a refund that [`FaultKind::Stuck`] or [`FaultKind::Unrecorded`] left in the air, by its client or server
@@ -279,15 +237,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`SandboxError::UnknownRefund`]; [`SandboxError::Invalid`] when money that moved is said to have failed.
-    pub fn release(
-        &self,
-        upstream: Upstream,
-        refund: &str,
-        settlement: Settlement,
-    ) -> Result<(), SandboxError> {
-        self.house
-            .shared
-            .change(|inside| inside.release(upstream, refund, settlement))
+    pub fn release(&self, upstream: Upstream, refund: &str, settlement: Settlement) -> Result<(), SandboxError> {
+        self.house.shared.change(|inside| inside.release(upstream, refund, settlement))
     }
 
     /// What really happened so far.
@@ -299,10 +250,7 @@ impl Sandbox {
     ///
     /// It waits for ever if they never do; put a timeout around it.
     pub async fn until(&self, mut holds: impl FnMut(&Books) -> bool) {
-        self.house
-            .shared
-            .until(|inside| holds(&inside.books.books()))
-            .await;
+        self.house.shared.until(|inside| holds(&inside.books.books())).await;
     }
 
     /// The calls received so far, without the cost of copying the books.

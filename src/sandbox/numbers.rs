@@ -33,14 +33,8 @@ pub(crate) fn made_numbers(
             let clock = beijing_text(at_s, "%Y%m%d%H%M%S");
             BTreeMap::from([
                 ("order_sn", format!("{clock}{serial:06}")),
-                (
-                    "merchant_order_sn",
-                    format!("{}{serial:07}", beijing_text(at_s, "%Y%m%d%H%M%S")),
-                ),
-                (
-                    "trade_no",
-                    format!("{clock}{:014}", 83_049_000_000 + serial),
-                ),
+                ("merchant_order_sn", format!("{}{serial:07}", beijing_text(at_s, "%Y%m%d%H%M%S"))),
+                ("trade_no", format!("{clock}{:014}", 83_049_000_000 + serial)),
                 ("platform_order_no", format!("4200{serial:016}")),
             ])
         }
@@ -49,11 +43,7 @@ pub(crate) fn made_numbers(
 
 /// `E01` + date + the twelve-hour clock (the family's own bug) + seven digits that count.
 pub(crate) fn clock_number(prefix: &str, at_s: i64, serial: u64) -> String {
-    format!(
-        "{prefix}{}{:07}",
-        beijing_text(at_s, "%Y%m%d%I%M%S"),
-        serial % 10_000_000
-    )
+    format!("{prefix}{}{:07}", beijing_text(at_s, "%Y%m%d%I%M%S"), serial % 10_000_000)
 }
 
 /// A text of letters and digits that depends on the seed alone.
@@ -79,9 +69,7 @@ pub(crate) fn mix(seed: u64) -> u64 {
 
 /// Wall clock of Beijing; none when the second lies outside of what can be written.
 pub(crate) fn beijing(at_s: i64) -> Option<DateTime> {
-    Timestamp::from_second(at_s)
-        .ok()
-        .map(|at| Offset::constant(8).to_datetime(at))
+    Timestamp::from_second(at_s).ok().map(|at| Offset::constant(8).to_datetime(at))
 }
 
 /// Wall clock of Beijing in the given pattern.
@@ -92,10 +80,7 @@ pub(crate) fn beijing_text(at_s: i64, pattern: &str) -> String {
 /// Reads `yyyy-MM-dd HH:mm:ss` of Beijing.
 pub(crate) fn beijing_second(text: &str) -> Option<i64> {
     let at = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
-    Offset::constant(8)
-        .to_timestamp(at)
-        .ok()
-        .map(|at| at.as_second())
+    Offset::constant(8).to_timestamp(at).ok().map(|at| at.as_second())
 }
 
 #[cfg(test)]
@@ -104,10 +89,7 @@ mod tests {
 
     #[test]
     fn beijing_wall_clock_is_read_back() {
-        assert_eq!(
-            beijing_text(1_496_325_236, "%Y-%m-%d %H:%M:%S"),
-            "2017-06-01 21:53:56"
-        );
+        assert_eq!(beijing_text(1_496_325_236, "%Y-%m-%d %H:%M:%S"), "2017-06-01 21:53:56");
         assert_eq!(beijing_second("2017-06-01 21:53:56"), Some(1_496_325_236));
         assert_eq!(beijing_second("2017-06-01"), None);
     }

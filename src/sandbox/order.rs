@@ -68,10 +68,7 @@ pub struct NewOrder {
 impl NewOrder {
     /// A paid order of this many fen.
     pub fn paid(paid_fen: i64) -> Self {
-        Self {
-            paid_fen,
-            ..Self::default()
-        }
+        Self { paid_fen, ..Self::default() }
     }
 
     /// Chooses one of the order's numbers.
@@ -123,12 +120,7 @@ pub(crate) struct Order {
 const MOST_FEN: i64 = 10_000_000_000;
 
 impl Order {
-    pub(crate) fn make(
-        upstream: Upstream,
-        serial: u64,
-        new: NewOrder,
-        now_s: i64,
-    ) -> Result<Self, SandboxError> {
+    pub(crate) fn make(upstream: Upstream, serial: u64, new: NewOrder, now_s: i64) -> Result<Self, SandboxError> {
         let refuse = |why: &str| Err(SandboxError::Invalid(why.to_owned()));
         if !(0..=MOST_FEN).contains(&new.paid_fen) || !(0..=MOST_FEN).contains(&new.discount_fen) {
             return refuse("paid_fen and discount_fen lie between 0 and 10000000000");
@@ -138,18 +130,13 @@ impl Order {
         }
         let known_method = match upstream {
             Upstream::Hydrogen => matches!(new.method, Method::Wechat | Method::Alipay),
-            Upstream::Fubei => matches!(
-                new.method,
-                Method::Wechat | Method::Alipay | Method::Unionpay
-            ),
+            Upstream::Fubei => matches!(new.method, Method::Wechat | Method::Alipay | Method::Unionpay),
             Upstream::TradeOrder => true,
         };
         if !known_method {
             return refuse("this upstream does not know this method");
         }
-        let status = new
-            .status
-            .unwrap_or_else(|| paid_words(upstream)[0].to_owned());
+        let status = new.status.unwrap_or_else(|| paid_words(upstream)[0].to_owned());
         check_status(upstream, &status)?;
         let created_at_s = new.created_at.unwrap_or(now_s);
         if beijing(created_at_s).is_none() || new.paid_at.is_some_and(|at| beijing(at).is_none()) {
@@ -159,25 +146,15 @@ impl Order {
 
         let mut references = made_numbers(upstream, serial, created_at_s, new.method);
         for (name, value) in new.references {
-            let Some(known) = reference_names(upstream)
-                .iter()
-                .find(|known| **known == name)
-            else {
-                return Err(SandboxError::Invalid(format!(
-                    "{upstream} has no number called {name}"
-                )));
+            let Some(known) = reference_names(upstream).iter().find(|known| **known == name) else {
+                return Err(SandboxError::Invalid(format!("{upstream} has no number called {name}")));
             };
             if value.is_empty() || (*known == "id" && value.parse::<i64>().is_err()) {
-                return Err(SandboxError::Invalid(format!(
-                    "{value:?} cannot be a {known} of {upstream}"
-                )));
+                return Err(SandboxError::Invalid(format!("{value:?} cannot be a {known} of {upstream}")));
             }
             references.insert(known, value);
         }
-        let id = references
-            .get(native_name(upstream))
-            .expect("made_numbers makes the native number")
-            .clone();
+        let id = references.get(native_name(upstream)).expect("made_numbers makes the native number").clone();
         Ok(Self {
             upstream,
             serial,
@@ -202,11 +179,7 @@ impl Order {
         OrderHandle {
             upstream: self.upstream,
             id: self.id.clone(),
-            references: self
-                .references
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
+            references: self.references.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             total_fen: self.total_fen(),
             paid_fen: self.paid_fen,
         }
@@ -232,9 +205,7 @@ impl Order {
         }
         let aspect = aspect
             .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         mix(self.variation ^ aspect) % choices
     }
 }
@@ -245,13 +216,7 @@ pub(crate) fn check_status(upstream: Upstream, status: &str) -> Result<(), Sandb
         Upstream::TradeOrder => status.parse::<i8>().is_ok(),
         Upstream::Fubei | Upstream::Hydrogen => !status.is_empty(),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(SandboxError::Invalid(format!(
-            "{upstream} cannot have the status {status:?}"
-        )))
-    }
+    if fits { Ok(()) } else { Err(SandboxError::Invalid(format!("{upstream} cannot have the status {status:?}"))) }
 }
 
 pub(crate) fn is_paid(upstream: Upstream, status: &str) -> bool {
@@ -278,12 +243,7 @@ pub(crate) fn reference_names(upstream: Upstream) -> &'static [&'static str] {
     match upstream {
         Upstream::Hydrogen => &["transaction_no", "trade_no", "id"],
         Upstream::TradeOrder => &["tradeOrderId", "payOrderId", "channelOrderNo"],
-        Upstream::Fubei => &[
-            "order_sn",
-            "merchant_order_sn",
-            "trade_no",
-            "platform_order_no",
-        ],
+        Upstream::Fubei => &["order_sn", "merchant_order_sn", "trade_no", "platform_order_no"],
     }
 }
 
@@ -295,59 +255,26 @@ mod tests {
 
     #[test]
     fn made_numbers_have_the_upstreams_forms() {
-        let fubei = Order::make(Upstream::Fubei, 178_414, NewOrder::paid(8000), SEED_SECOND)
-            .expect("valid");
+        let fubei = Order::make(Upstream::Fubei, 178_414, NewOrder::paid(8000), SEED_SECOND).expect("valid");
         assert_eq!(fubei.id, "20170601215356178414");
         assert_eq!(fubei.number("merchant_order_sn").map(str::len), Some(21));
         assert_eq!(fubei.number("trade_no").map(str::len), Some(28));
-        let trade_order =
-            Order::make(Upstream::TradeOrder, 6, NewOrder::paid(1), SEED_SECOND).expect("valid");
+        let trade_order = Order::make(Upstream::TradeOrder, 6, NewOrder::paid(1), SEED_SECOND).expect("valid");
         assert_eq!(trade_order.id, "E01201706010953560000006");
-        let hydrogen =
-            Order::make(Upstream::Hydrogen, 0, NewOrder::paid(1), SEED_SECOND).expect("valid");
+        let hydrogen = Order::make(Upstream::Hydrogen, 0, NewOrder::paid(1), SEED_SECOND).expect("valid");
         assert_eq!(hydrogen.number("id"), Some("47963"));
-        assert_eq!(
-            (hydrogen.id.len(), hydrogen.number("trade_no").map(str::len)),
-            (32, Some(32))
-        );
+        assert_eq!((hydrogen.id.len(), hydrogen.number("trade_no").map(str::len)), (32, Some(32)));
     }
 
     #[test]
     fn orders_no_upstream_could_hold_are_refused() {
         let make = |upstream, new| Order::make(upstream, 1, new, SEED_SECOND).map(|order| order.id);
         assert!(make(Upstream::Fubei, NewOrder::paid(-1)).is_err());
-        assert!(
-            make(
-                Upstream::Hydrogen,
-                NewOrder {
-                    discount_fen: 1,
-                    ..NewOrder::paid(1)
-                }
-            )
-            .is_err()
-        );
-        assert!(
-            make(
-                Upstream::Fubei,
-                NewOrder {
-                    method: Method::Cash,
-                    ..NewOrder::paid(1)
-                }
-            )
-            .is_err()
-        );
-        assert!(
-            make(
-                Upstream::Fubei,
-                NewOrder::paid(1).reference("tradeOrderId", "1")
-            )
-            .is_err()
-        );
+        assert!(make(Upstream::Hydrogen, NewOrder { discount_fen: 1, ..NewOrder::paid(1) }).is_err());
+        assert!(make(Upstream::Fubei, NewOrder { method: Method::Cash, ..NewOrder::paid(1) }).is_err());
+        assert!(make(Upstream::Fubei, NewOrder::paid(1).reference("tradeOrderId", "1")).is_err());
         assert!(make(Upstream::Hydrogen, NewOrder::paid(1).reference("id", "x")).is_err());
-        let deposit = NewOrder {
-            status: Some("deposit".to_owned()),
-            ..NewOrder::paid(1)
-        };
+        let deposit = NewOrder { status: Some("deposit".to_owned()), ..NewOrder::paid(1) };
         assert!(make(Upstream::TradeOrder, deposit).is_err());
     }
 }

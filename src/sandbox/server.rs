@@ -35,29 +35,18 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(status: u16, body: &Json) -> Self {
-        Self {
-            status,
-            content_type: "application/json;charset=utf-8",
-            body: body.text(),
-        }
+        Self { status, content_type: "application/json;charset=utf-8", body: body.text() }
     }
 
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        Self {
-            status,
-            content_type: "text/plain;charset=utf-8",
-            body: body.to_owned(),
-        }
+        Self { status, content_type: "text/plain;charset=utf-8", body: body.to_owned() }
     }
 
     pub(crate) fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let content_type = header::HeaderValue::from_static(self.content_type);
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response
     }
 }
@@ -82,11 +71,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(inside: Inside) -> Self {
-        Self {
-            inside: Mutex::new(inside),
-            stopped: watch::Sender::new(false),
-            changes: watch::Sender::new(0),
-        }
+        Self { inside: Mutex::new(inside), stopped: watch::Sender::new(false), changes: watch::Sender::new(0) }
     }
 
     /// The books stay readable after a panic: a test that failed wants to see them.
@@ -97,8 +82,7 @@ impl Shared {
     /// Changes what is inside, and wakes those who wait for a change.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Inside) -> T) -> T {
         let changed = change(&mut self.lock());
-        self.changes
-            .send_modify(|ticks| *ticks = ticks.wrapping_add(1));
+        self.changes.send_modify(|ticks| *ticks = ticks.wrapping_add(1));
         changed
     }
 
@@ -144,10 +128,7 @@ struct Call {
 
 enum Wire {
     Fubei(Option<Fields>),
-    TradeOrder {
-        authorization: Option<String>,
-        parameters: Parameters,
-    },
+    TradeOrder { authorization: Option<String>, parameters: Parameters },
     Hydrogen(HydrogenRequest),
 }
 
@@ -155,11 +136,7 @@ impl Call {
     /// Reads a call; none when the path belongs to no upstream.
     async fn read(parts: Parts, body: Bytes) -> Option<Self> {
         let path = parts.uri.path().to_owned();
-        let path_and_query = parts
-            .uri
-            .path_and_query()
-            .map_or("/", |both| both.as_str())
-            .to_owned();
+        let path_and_query = parts.uri.path_and_query().map_or("/", |both| both.as_str()).to_owned();
         let text = || std::str::from_utf8(&body).ok();
         let (operation, wire) = if path == "/gateway" {
             let envelope = text().and_then(Fields::read);
@@ -170,13 +147,7 @@ impl Call {
             let authorization = header_text(&parts.headers, "authorization");
             // A JSON body is not read: parameters come by query or form alone.
             pairs.extend(form_pairs(parts, body).await);
-            (
-                trade_order::operation(&path),
-                Wire::TradeOrder {
-                    authorization,
-                    parameters: Parameters::read(pairs),
-                },
-            )
+            (trade_order::operation(&path), Wire::TradeOrder { authorization, parameters: Parameters::read(pairs) })
         } else if path.starts_with("/hserve/") {
             let request = HydrogenRequest {
                 method: parts.method.to_string(),
@@ -190,11 +161,7 @@ impl Call {
         } else {
             return None;
         };
-        Some(Self {
-            operation,
-            path_and_query,
-            wire,
-        })
+        Some(Self { operation, path_and_query, wire })
     }
 
     async fn carry_out(&self, shared: &Shared, course: Course) -> Answer {
@@ -207,23 +174,18 @@ impl Call {
                     let envelope = envelope.as_ref();
                     Step::Answered(fubei::answer(&mut desk, envelope, self.operation, course))
                 }
-                Wire::TradeOrder {
-                    authorization,
-                    parameters,
-                } => {
+                Wire::TradeOrder { authorization, parameters } => {
                     let token = authorization.as_deref();
                     let step = trade_order::begin(&mut desk, token, parameters, self.operation);
                     match step {
                         // Without a gap nothing comes between the check and the row.
-                        Step::Checked(checked) if gap.is_zero() => checked
-                            .write_row(&mut desk)
-                            .map_or_else(Step::Answered, Step::Written),
+                        Step::Checked(checked) if gap.is_zero() => {
+                            checked.write_row(&mut desk).map_or_else(Step::Answered, Step::Written)
+                        }
                         step => step,
                     }
                 }
-                Wire::Hydrogen(request) => {
-                    Step::Answered(hydrogen::answer(&mut desk, request, self.operation, course))
-                }
+                Wire::Hydrogen(request) => Step::Answered(hydrogen::answer(&mut desk, request, self.operation, course)),
             };
             (step, gap, gateway_time)
         });
@@ -301,11 +263,7 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
     let Some(fault) = fault else {
         return call.carry_out(shared, Course::Plain).await.into_response();
     };
-    tracing::debug!(
-        operation = call.operation.name(),
-        ?fault,
-        "the sandbox's fault strikes"
-    );
+    tracing::debug!(operation = call.operation.name(), ?fault, "the sandbox's fault strikes");
     match fault {
         FaultKind::DropBefore => {
             line.cut();
@@ -335,9 +293,7 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
             });
             nothing()
         }
-        FaultKind::HttpBefore(status) => {
-            Answer::text(status, "the sandbox's fault").into_response()
-        }
+        FaultKind::HttpBefore(status) => Answer::text(status, "the sandbox's fault").into_response(),
         FaultKind::HttpAfter(status) => {
             call.carry_out(shared, Course::Plain).await;
             Answer::text(status, "the sandbox's fault").into_response()
@@ -345,12 +301,7 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
         FaultKind::Garbage => {
             call.carry_out(shared, Course::Plain).await;
             let body = "<html><body>\u{fffd}\u{1} gateway page</body></html>".to_owned();
-            Answer {
-                status: 200,
-                content_type: "text/html",
-                body,
-            }
-            .into_response()
+            Answer { status: 200, content_type: "text/html", body }.into_response()
         }
         FaultKind::Truncated => {
             let answer = call.carry_out(shared, Course::Plain).await;
@@ -371,9 +322,6 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
         }
         FaultKind::Stuck => call.carry_out(shared, Course::Stuck).await.into_response(),
         FaultKind::Fails => call.carry_out(shared, Course::Fails).await.into_response(),
-        FaultKind::Unrecorded => call
-            .carry_out(shared, Course::Unrecorded)
-            .await
-            .into_response(),
+        FaultKind::Unrecorded => call.carry_out(shared, Course::Unrecorded).await.into_response(),
     }
 }

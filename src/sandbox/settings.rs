@@ -70,7 +70,7 @@ pub struct Settings {
     pub trade_order_check_gap: Duration,
     /// Whether hydrogen's REST rows bear `refund_amount` once something was refunded; seed 001's rows do not.
     pub hydrogen_rest_refund_amount: RestRefundAmount,
-    /// Whether the cloud function's table has its unique index; only `health` tells.
+    /// Whether the cloud function's table has its unique index; `health` tells, and without it nothing is refunded.
     pub function_index: FunctionIndex,
 }
 

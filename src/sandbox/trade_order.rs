@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::bookkeeping::Draft;
 use super::books::RefundState;
 use super::codes::{
-    TRADE_ORDER_ALL_REFUNDED, TRADE_ORDER_BAD_STATUS, TRADE_ORDER_BUSY, TRADE_ORDER_EXCEPTION,
-    TRADE_ORDER_FAILED, TRADE_ORDER_NOT_ENOUGH, TRADE_ORDER_UNAUTHORIZED, TRADE_ORDER_UNKNOWN,
+    TRADE_ORDER_ALL_REFUNDED, TRADE_ORDER_BAD_STATUS, TRADE_ORDER_BUSY, TRADE_ORDER_EXCEPTION, TRADE_ORDER_FAILED,
+    TRADE_ORDER_NOT_ENOUGH, TRADE_ORDER_UNAUTHORIZED, TRADE_ORDER_UNKNOWN,
 };
 use super::fault::{Operation, Upstream};
 use super::inside::Desk;
@@ -30,19 +30,14 @@ impl Parameters {
             return Self(plain);
         };
         let named = |name: &str| {
-            let text = fields
-                .text(name)
-                .or_else(|| fields.raw(name).map(str::to_owned))?;
+            let text = fields.text(name).or_else(|| fields.raw(name).map(str::to_owned))?;
             Some((name.to_owned(), text))
         };
         Self(fields.names().filter_map(named).collect())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 }
 
@@ -60,9 +55,7 @@ pub(crate) fn operation(path: &str) -> Operation {
 /// A business code of trade_order's own envelope.
 pub(crate) fn code_answer(code: i64) -> Answer {
     match code {
-        TRADE_ORDER_UNAUTHORIZED => {
-            envelope(Object::new().with("code", code).with("msg", "Unauthorized"))
-        }
+        TRADE_ORDER_UNAUTHORIZED => envelope(Object::new().with("code", code).with("msg", "Unauthorized")),
         TRADE_ORDER_EXCEPTION => exception("java.net.SocketTimeoutException: Read timed out"),
         _ => refusal(code),
     }
@@ -73,12 +66,7 @@ fn envelope(body: Object) -> Answer {
 }
 
 pub(crate) fn success(data: Json) -> Answer {
-    envelope(
-        Object::new()
-            .with("code", 0_i64)
-            .with("msg", "success")
-            .with("data", data),
-    )
+    envelope(Object::new().with("code", 0_i64).with("msg", "success").with("data", data))
 }
 
 fn refusal(code: i64) -> Answer {
@@ -99,21 +87,12 @@ fn refusal(code: i64) -> Answer {
         12100 => "退款密码错误",
         _ => "失败",
     };
-    envelope(
-        Object::new()
-            .with("code", code)
-            .with("msg", message)
-            .with("data", Json::Null),
-    )
+    envelope(Object::new().with("code", code).with("msg", message).with("data", Json::Null))
 }
 
 /// Something was thrown: no `data` at all.
 pub(crate) fn exception(what: &str) -> Answer {
-    envelope(
-        Object::new()
-            .with("code", TRADE_ORDER_EXCEPTION)
-            .with("msg", format!("系统异常[{what}]")),
-    )
+    envelope(Object::new().with("code", TRADE_ORDER_EXCEPTION).with("msg", format!("系统异常[{what}]")))
 }
 
 fn missing(name: &str) -> Answer {
@@ -157,14 +136,8 @@ pub(crate) fn begin(
         Operation::TradeOrderGet => match parameters.get("tradeOrderId") {
             None => missing("tradeOrderId"),
             Some(number) => {
-                let order = desk
-                    .books
-                    .order_by(Upstream::TradeOrder, "tradeOrderId", number);
-                success(
-                    order
-                        .map(|order| trade_order_rows::order_row(&desk.books.orders[order]))
-                        .into(),
-                )
+                let order = desk.books.order_by(Upstream::TradeOrder, "tradeOrderId", number);
+                success(order.map(|order| trade_order_rows::order_row(&desk.books.orders[order])).into())
             }
         },
         Operation::TradeOrderList => trade_order_rows::order_list(desk, parameters),
@@ -180,14 +153,9 @@ pub(crate) fn begin(
 /// Steps 1 to 3: the checks, in the server's own order. The one for another refund in progress is a plain count: two
 /// calls at once can both pass it.
 fn check(desk: &Desk<'_>, parameters: &Parameters) -> Result<Checked, Answer> {
-    let number = parameters
-        .get("tradeOrderId")
-        .ok_or_else(|| missing("tradeOrderId"))?;
-    let amount = parameters
-        .get("refundAmount")
-        .ok_or_else(|| missing("refundAmount"))?;
-    let amount_fen =
-        fen_cut_off(amount).ok_or_else(|| exception("java.lang.NumberFormatException"))?;
+    let number = parameters.get("tradeOrderId").ok_or_else(|| missing("tradeOrderId"))?;
+    let amount = parameters.get("refundAmount").ok_or_else(|| missing("refundAmount"))?;
+    let amount_fen = fen_cut_off(amount).ok_or_else(|| exception("java.lang.NumberFormatException"))?;
     let place = desk
         .books
         .order_by(Upstream::TradeOrder, "tradeOrderId", number)
@@ -207,15 +175,8 @@ fn check(desk: &Desk<'_>, parameters: &Parameters) -> Result<Checked, Answer> {
         return Err(refusal(TRADE_ORDER_BUSY));
     }
     let memo = parameters.get("refundDesc").unwrap_or_default().to_owned();
-    let draft = Draft {
-        amount_fen,
-        memo,
-        ..Draft::default()
-    };
-    Ok(Checked {
-        order: place,
-        draft,
-    })
+    let draft = Draft { amount_fen, memo, ..Draft::default() };
+    Ok(Checked { order: place, draft })
 }
 
 fn is_refundable(order: &Order) -> bool {
@@ -297,29 +258,14 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let plain = Parameters::read(vec![pair("a", "1"), pair("a", " 2 "), pair("b", "")]);
         assert_eq!((plain.get("a"), plain.get("b")), (Some("2"), None));
-        let params = Parameters::read(vec![
-            pair("a", "1"),
-            pair("params", r#"{"refundAmount":12.50,"b":"x"}"#),
-        ]);
-        assert_eq!(
-            (params.get("a"), params.get("refundAmount"), params.get("b")),
-            (None, Some("12.50"), Some("x"))
-        );
+        let params = Parameters::read(vec![pair("a", "1"), pair("params", r#"{"refundAmount":12.50,"b":"x"}"#)]);
+        assert_eq!((params.get("a"), params.get("refundAmount"), params.get("b")), (None, Some("12.50"), Some("x")));
     }
 
     #[test]
     fn a_missing_parameter_is_an_exception_without_data() {
-        assert_eq!(
-            missing("tradeOrderId").body,
-            "{\"code\":99999,\"msg\":\"系统异常[参数tradeOrderId必填]\"}"
-        );
-        assert_eq!(
-            code_answer(1001).body,
-            "{\"code\":1001,\"msg\":\"Unauthorized\"}"
-        );
-        assert_eq!(
-            code_answer(12062).body,
-            "{\"code\":12062,\"msg\":\"该订单已全额退款\",\"data\":null}"
-        );
+        assert_eq!(missing("tradeOrderId").body, "{\"code\":99999,\"msg\":\"系统异常[参数tradeOrderId必填]\"}");
+        assert_eq!(code_answer(1001).body, "{\"code\":1001,\"msg\":\"Unauthorized\"}");
+        assert_eq!(code_answer(12062).body, "{\"code\":12062,\"msg\":\"该订单已全额退款\",\"data\":null}");
     }
 }

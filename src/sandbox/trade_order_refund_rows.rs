@@ -15,10 +15,7 @@ use super::trade_order_rows::{MERCHANT_ID, Origin, fen, number_or_text, page, ti
 /// included, is silently ignored. Cash and member refunds never came through the gateway, so they are not here.
 pub(crate) fn refund_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
     let bound = |name, none| parameters.get(name).map_or(Some(none), beijing_second);
-    let (Some(from_s), Some(to_s)) = (
-        bound("createTimeStart", i64::MIN),
-        bound("createTimeEnd", i64::MAX),
-    ) else {
+    let (Some(from_s), Some(to_s)) = (bound("createTimeStart", i64::MIN), bound("createTimeEnd", i64::MAX)) else {
         return exception("java.text.ParseException");
     };
     let wanted = |refund: &&Refund| {
@@ -37,9 +34,7 @@ pub(crate) fn refund_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
     };
     let mut rows: Vec<&Refund> = desk.books.refunds.iter().filter(wanted).collect();
     rows.sort_by_key(|refund| std::cmp::Reverse((refund.at_s, refund.serial)));
-    page(parameters, &rows, |refund| {
-        refund_row(&desk.books.orders[refund.order], refund).into()
-    })
+    page(parameters, &rows, |refund| refund_row(&desk.books.orders[refund.order], refund).into())
 }
 
 fn refund_order_id(refund: &Refund) -> String {
@@ -52,11 +47,7 @@ fn channel_refund_no(refund: &Refund) -> String {
 
 /// The gateway knows that the money moved even where the merchant's own row was never written.
 fn gateway_status(refund: &Refund) -> i64 {
-    if refund.money_moved {
-        refund_status(RefundState::Succeeded)
-    } else {
-        refund_status(refund.state)
-    }
+    if refund.money_moved { refund_status(RefundState::Succeeded) } else { refund_status(refund.state) }
 }
 
 fn refund_row(order: &Order, refund: &Refund) -> Object {
@@ -65,9 +56,7 @@ fn refund_row(order: &Order, refund: &Refund) -> Object {
         Method::Unionpay => ("unionpay", "unionpay_bar"),
         _ => ("wxpay", "wxpay_bar"),
     };
-    let finished = refund
-        .finished_at_s
-        .or(refund.money_moved.then_some(refund.at_s));
+    let finished = refund.finished_at_s.or(refund.money_moved.then_some(refund.at_s));
     Object::new()
         .with("refundOrderId", refund_order_id(refund))
         .with("payOrderId", order.number("payOrderId"))
@@ -82,18 +71,8 @@ fn refund_row(order: &Order, refund: &Refund) -> Object {
         .with("payAmount", fen(order, order.paid_fen))
         .with("refundAmount", fen(order, refund.amount_fen))
         .with("currency", "cny")
-        .with(
-            "status",
-            number_or_text(order, "refund status", gateway_status(refund)),
-        )
-        .with(
-            "result",
-            if gateway_status(refund) == 1 {
-                0_i64
-            } else {
-                gateway_status(refund)
-            },
-        )
+        .with("status", number_or_text(order, "refund status", gateway_status(refund)))
+        .with("result", if gateway_status(refund) == 1 { 0_i64 } else { gateway_status(refund) })
         .with("clientIp", "127.0.0.1")
         .with("device", "")
         .with("remarkInfo", refund.memo.as_str())
@@ -108,13 +87,7 @@ fn refund_row(order: &Order, refund: &Refund) -> Object {
         .with("param1", Json::Null)
         .with("param2", Json::Null)
         .with("expireTime", Json::Null)
-        .with(
-            "refundSuccTime",
-            finished.map(|at| time(order, at, Origin::Java)),
-        )
+        .with("refundSuccTime", finished.map(|at| time(order, at, Origin::Java)))
         .with("createTime", time(order, refund.at_s, Origin::Database))
-        .with(
-            "updateTime",
-            time(order, finished.unwrap_or(refund.at_s), Origin::Database),
-        )
+        .with("updateTime", time(order, finished.unwrap_or(refund.at_s), Origin::Database))
 }

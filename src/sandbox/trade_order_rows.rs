@@ -55,10 +55,7 @@ fn product_type(order: &Order) -> i64 {
 }
 
 fn status(order: &Order) -> i64 {
-    order
-        .status
-        .parse()
-        .expect("check_status lets only numbers in")
+    order.status.parse().expect("check_status lets only numbers in")
 }
 
 /// An order as `trade_order/get` shows it.
@@ -80,11 +77,7 @@ fn row(order: &Order) -> Object {
         1 => Json::Null,
         _ => Json::from("1001"),
     };
-    let subject = if order.subject.is_empty() {
-        "被扫支付"
-    } else {
-        order.subject.as_str()
-    };
+    let subject = if order.subject.is_empty() { "被扫支付" } else { order.subject.as_str() };
     let row = Object::new()
         .with("tradeOrderId", order.id.as_str())
         .with("tradeType", number_or_text(order, "tradeType", 1))
@@ -98,10 +91,7 @@ fn row(order: &Order) -> Object {
         .with("orderAmount", fen(order, order.total_fen()))
         .with("discountAmount", fen(order, order.discount_fen))
         .with("amount", fen(order, order.paid_fen))
-        .with(
-            "mchIncome",
-            fen(order, order.paid_fen - order.paid_fen / 160),
-        )
+        .with("mchIncome", fen(order, order.paid_fen - order.paid_fen / 160))
         .with("userId", format!("1347134619{:08}", order.serial))
         .with("channelUserId", Json::Null)
         .with("status", number_or_text(order, "status", status(order)))
@@ -111,10 +101,7 @@ fn row(order: &Order) -> Object {
         .with("goodsDesc", goods(order, subject));
     let row = match order.vary("coupon", 2) {
         0 => row.with("couponId", Json::Null),
-        _ => row
-            .with("mchCouponId", Json::Null)
-            .with("memberCouponNo", Json::Null)
-            .with("depositMode", 0_i64),
+        _ => row.with("mchCouponId", Json::Null).with("memberCouponNo", Json::Null).with("depositMode", 0_i64),
     };
     let row = row
         .with("storeNo", Json::Null)
@@ -125,18 +112,9 @@ fn row(order: &Order) -> Object {
         .with("memberTel", Json::Null)
         .with("givePoints", Json::Null)
         .with("refundTotalAmount", fen(order, order.refunded_fen))
-        .with(
-            "tradeSuccTime",
-            order.paid_at_s.map(|at| time(order, at, Origin::Java)),
-        )
-        .with(
-            "createTime",
-            time(order, order.created_at_s, Origin::Database),
-        )
-        .with(
-            "updateTime",
-            time(order, order.updated_at_s, Origin::Database),
-        );
+        .with("tradeSuccTime", order.paid_at_s.map(|at| time(order, at, Origin::Java)))
+        .with("createTime", time(order, order.created_at_s, Origin::Database))
+        .with("updateTime", time(order, order.updated_at_s, Origin::Database));
     match order.vary("newer build", 2) {
         0 => row,
         _ => row
@@ -175,35 +153,16 @@ fn goods(order: &Order, subject: &str) -> Json {
 
 /// `page` (from 1) and `limit` of a list, and its rows cut to them; no rows at all are `data: null`.
 pub(crate) fn page<T>(parameters: &Parameters, rows: &[T], show: impl Fn(&T) -> Json) -> Answer {
-    let count = |name, default| {
-        parameters
-            .get(name)
-            .map_or(Some(default), |text| text.parse::<usize>().ok())
-    };
+    let count = |name, default| parameters.get(name).map_or(Some(default), |text| text.parse::<usize>().ok());
     let (Some(page @ 1..), Some(limit @ 1..)) = (count("page", 1), count("limit", 20)) else {
         return exception("java.lang.NumberFormatException");
     };
-    let shown: Vec<Json> = rows
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit)
-        .map(show)
-        .collect();
+    let shown: Vec<Json> = rows.iter().skip((page - 1).saturating_mul(limit)).take(limit).map(show).collect();
     let body = Object::new()
         .with("code", 0_i64)
         .with("msg", "success")
-        .with(
-            "data",
-            if rows.is_empty() {
-                Json::Null
-            } else {
-                Json::List(shown)
-            },
-        )
-        .with(
-            "count",
-            i64::try_from(rows.len()).expect("at most MOST_ROWS"),
-        )
+        .with("data", if rows.is_empty() { Json::Null } else { Json::List(shown) })
+        .with("count", i64::try_from(rows.len()).expect("at most MOST_ROWS"))
         .with("extData", Json::Null);
     Answer::json(200, &body.into())
 }
@@ -213,9 +172,7 @@ pub(crate) fn order_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
     let Some((from_s, to_s)) = create_time_bounds(desk.now_s, parameters) else {
         return exception("java.text.ParseException");
     };
-    let statuses = parameters
-        .get("ps[statusInString]")
-        .map(|list| list.split(',').map(str::trim).collect::<Vec<_>>());
+    let statuses = parameters.get("ps[statusInString]").map(|list| list.split(',').map(str::trim).collect::<Vec<_>>());
     let wanted = |order: &&Order| {
         let texts = [
             ("tradeOrderId", Some(order.id.clone())),
@@ -236,29 +193,18 @@ pub(crate) fn order_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
             ("productType", Some(product_type(order))),
             ("postType", None),
         ];
-        texts.iter().all(|(name, own)| {
-            parameters
-                .get(name)
-                .is_none_or(|asked| Some(asked) == own.as_deref())
-        }) && numbers.iter().all(|(name, own)| {
-            let asked = parameters.get(name).filter(|asked| *asked != "-99");
-            asked.is_none_or(|asked| own.is_some_and(|own| own.to_string() == asked))
-        }) && statuses
-            .as_ref()
-            .is_none_or(|list| list.contains(&order.status.as_str()))
+        texts.iter().all(|(name, own)| parameters.get(name).is_none_or(|asked| Some(asked) == own.as_deref()))
+            && numbers.iter().all(|(name, own)| {
+                let asked = parameters.get(name).filter(|asked| *asked != "-99");
+                asked.is_none_or(|asked| own.is_some_and(|own| own.to_string() == asked))
+            })
+            && statuses.as_ref().is_none_or(|list| list.contains(&order.status.as_str()))
             && (from_s..=to_s).contains(&order.created_at_s)
     };
-    let mut rows: Vec<&Order> = desk
-        .books
-        .orders
-        .iter()
-        .filter(|order| order.upstream == Upstream::TradeOrder)
-        .filter(wanted)
-        .collect();
+    let mut rows: Vec<&Order> =
+        desk.books.orders.iter().filter(|order| order.upstream == Upstream::TradeOrder).filter(wanted).collect();
     rows.sort_by_key(|order| std::cmp::Reverse((order.created_at_s, order.serial)));
-    page(parameters, &rows, |order| {
-        row(order).with("productName", product_name(order)).into()
-    })
+    page(parameters, &rows, |order| row(order).with("productName", product_name(order)).into())
 }
 
 fn product_name(order: &Order) -> &'static str {
@@ -303,11 +249,7 @@ fn create_time_bounds(now_s: i64, parameters: &Parameters) -> Option<(i64, i64)>
             (false, _) => text.to_owned(),
         };
         let at_s = beijing_second(&full)?;
-        bounds = if is_start {
-            (bounds.0.max(at_s), bounds.1)
-        } else {
-            (bounds.0, bounds.1.min(at_s))
-        };
+        bounds = if is_start { (bounds.0.max(at_s), bounds.1) } else { (bounds.0, bounds.1.min(at_s)) };
     }
     Some(bounds)
 }
@@ -318,43 +260,19 @@ mod tests {
 
     fn bounds(name: &str, value: &str) -> Option<(i64, i64)> {
         // 2017-06-01 21:53:56 in Beijing.
-        create_time_bounds(
-            1_496_325_236,
-            &Parameters::read(vec![(name.to_owned(), value.to_owned())]),
-        )
+        create_time_bounds(1_496_325_236, &Parameters::read(vec![(name.to_owned(), value.to_owned())]))
     }
 
     #[test]
     fn date_parameters_are_beijing_days_and_times() {
         let midnight = 1_496_246_400;
-        assert_eq!(
-            bounds("queryStartDate", "2017-06-01"),
-            Some((midnight, i64::MAX))
-        );
-        assert_eq!(
-            bounds("queryEndDate", "2017-06-01"),
-            Some((i64::MIN, midnight + DAY_S - 1))
-        );
-        assert_eq!(
-            bounds("createTimeEnd", "2017-06-01 00:00:01"),
-            Some((i64::MIN, midnight + 1))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "today"),
-            Some((midnight, i64::MAX))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "yesterday"),
-            Some((midnight - DAY_S, midnight - 1))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "near2now_2"),
-            Some((midnight - DAY_S, i64::MAX))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "near2yesterday_2"),
-            Some((midnight - 2 * DAY_S, midnight - 1))
-        );
+        assert_eq!(bounds("queryStartDate", "2017-06-01"), Some((midnight, i64::MAX)));
+        assert_eq!(bounds("queryEndDate", "2017-06-01"), Some((i64::MIN, midnight + DAY_S - 1)));
+        assert_eq!(bounds("createTimeEnd", "2017-06-01 00:00:01"), Some((i64::MIN, midnight + 1)));
+        assert_eq!(bounds("queryDateRange", "today"), Some((midnight, i64::MAX)));
+        assert_eq!(bounds("queryDateRange", "yesterday"), Some((midnight - DAY_S, midnight - 1)));
+        assert_eq!(bounds("queryDateRange", "near2now_2"), Some((midnight - DAY_S, i64::MAX)));
+        assert_eq!(bounds("queryDateRange", "near2yesterday_2"), Some((midnight - 2 * DAY_S, midnight - 1)));
         assert_eq!(bounds("createTimeStart", "yesterday"), None);
     }
 }

@@ -41,19 +41,12 @@ fn client(timeout: Duration) -> reqwest::Client {
 impl Caller {
     pub(crate) fn of(sandbox: &Sandbox) -> Self {
         let http = client(Duration::from_secs(20));
-        Self {
-            http,
-            base_url: sandbox.base_url(),
-            credentials: sandbox.credentials(),
-        }
+        Self { http, base_url: sandbox.base_url(), credentials: sandbox.credentials() }
     }
 
     /// The same caller, with another patience.
     pub(crate) fn patient_for(self, timeout: Duration) -> Self {
-        Self {
-            http: client(timeout),
-            ..self
-        }
+        Self { http: client(timeout), ..self }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
@@ -63,22 +56,15 @@ impl Caller {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
-        self.send(self.http.get(format!("{}{path}", self.base_url)))
-            .await
+        self.send(self.http.get(format!("{}{path}", self.base_url))).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
-        self.send(
-            self.http
-                .post(format!("{}{path}", self.base_url))
-                .json(body),
-        )
-        .await
+        self.send(self.http.post(format!("{}{path}", self.base_url)).json(body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Reply {
-        self.send(self.http.delete(format!("{}{path}", self.base_url)))
-            .await
+        self.send(self.http.delete(format!("{}{path}", self.base_url))).await
     }
 
     /// A signed call of Fubei's gateway.
@@ -129,44 +115,25 @@ impl Caller {
     fn hydrogen(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         request
             .header("x-hydrogen-client-id", &self.credentials.hydrogen_client_id)
-            .header(
-                "authorization",
-                format!("Hydrogen-r1 {}", self.credentials.hydrogen_token),
-            )
+            .header("authorization", format!("Hydrogen-r1 {}", self.credentials.hydrogen_token))
     }
 
     pub(crate) async fn hydrogen_get(&self, path_and_query: &str) -> Reply {
-        self.send(self.hydrogen(self.http.get(format!("{}{path_and_query}", self.base_url))))
-            .await
+        self.send(self.hydrogen(self.http.get(format!("{}{path_and_query}", self.base_url)))).await
     }
 
     /// A job of the cloud function, with its mac.
     pub(crate) async fn function(&self, op: &str, args: &Value) -> Reply {
         let args = args.to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.credentials.function_secret.as_bytes())
-            .expect("any key");
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.credentials.function_secret.as_bytes()).expect("any key");
         mac.update(format!("{op}\n{args}").as_bytes());
-        let data =
-            json!({ "op": op, "args": args, "mac": hex::encode(mac.finalize().into_bytes()) });
-        let job =
-            json!({ "function_name": self.credentials.function_name, "data": data, "sync": true });
+        let data = json!({ "op": op, "args": args, "mac": hex::encode(mac.finalize().into_bytes()) });
+        let job = json!({ "function_name": self.credentials.function_name, "data": data, "sync": true });
         let path = "/hserve/v1/cloud-function/job/";
-        self.send(
-            self.hydrogen(
-                self.http
-                    .post(format!("{}{path}", self.base_url))
-                    .json(&job),
-            ),
-        )
-        .await
+        self.send(self.hydrogen(self.http.post(format!("{}{path}", self.base_url)).json(&job))).await
     }
 
-    pub(crate) async fn function_refund(
-        &self,
-        transaction_no: &str,
-        key: &str,
-        yuan: &str,
-    ) -> Reply {
+    pub(crate) async fn function_refund(&self, transaction_no: &str, key: &str, yuan: &str) -> Reply {
         let args = json!({
             "refund_key": key, "transaction_no": transaction_no, "refund_amount": yuan, "memo": "memo",
         });
@@ -189,10 +156,7 @@ pub(crate) fn json_body(reply: Reply) -> Value {
 
 /// Runs all of them at once and gathers what each ends with, in order.
 pub(crate) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures
-        .into_iter()
-        .map(|future| (Box::pin(future), None))
-        .collect();
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         let mut pending = false;
         for (future, output) in &mut running {
@@ -203,15 +167,8 @@ pub(crate) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<
                 }
             }
         }
-        if pending {
-            std::task::Poll::Pending
-        } else {
-            std::task::Poll::Ready(())
-        }
+        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
     })
     .await;
-    running
-        .into_iter()
-        .map(|(_, output)| output.expect("every future is done"))
-        .collect()
+    running.into_iter().map(|(_, output)| output.expect("every future is done")).collect()
 }
