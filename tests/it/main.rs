@@ -3,6 +3,7 @@
 mod architecture;
 mod fubei;
 mod ledger;
+mod sandbox;
 mod support;
 mod wire_faults;
 mod wire_ledger;
