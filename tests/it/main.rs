@@ -1,5 +1,6 @@
 //! The integration tests.
 
 mod fubei;
+mod specs;
 mod wire_faults;
 mod wire_server;
