@@ -254,6 +254,7 @@ fn no_generated_code_holds_a_float() {
 
 /// A consumer's crate, from its `.cargo/config.toml` to reading the field it added. Builds tillbook anew.
 #[test]
+#[allow(clippy::print_stderr)] // a skipped test says so
 fn a_consumer_builds_against_an_edited_copy() {
     if std::env::var_os("TILLBOOK_LONG").is_none() {
         eprintln!("skipped: a_consumer_builds_against_an_edited_copy builds the crate anew; set TILLBOOK_LONG=1");
@@ -291,11 +292,13 @@ fn a_consumer_builds_against_an_edited_copy() {
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     fs::write(at("specs/fubei.yaml"), &added).expect("written");
-    assert_eq!(run(), (true, String::new()));
+    let (read, text) = run();
+    assert!(read, "{text}");
     fs::write(at("specs/fubei.yaml"), added.replacen("        can_refund: {", "        refundable: {", 1))
         .expect("written");
     let (built, text) = run();
     let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error")).collect();
-    assert!(!built && errors.len() <= 2, "{text}");
+    // cargo's own closing line may follow.
+    assert!(!built && matches!(errors.len(), 1 | 2), "{text}");
     assert!(errors[0].contains("field `data.can_refund` of the answer is missing"), "{text}");
 }
