@@ -100,7 +100,7 @@ fn build(name: &str, file: &Path, out_dir: &Path) -> Result<(), Vec<String>> {
         faults.iter().map(|fault| format!("{}:{fault}", file.display())).collect()
     };
     let document = yaml::load(&text).map_err(placed)?;
-    let faults = lint::check_document(name, &document);
+    let faults = lint::check(name, &document);
     if !faults.is_empty() {
         return Err(placed(faults));
     }

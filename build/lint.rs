@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::keys::{Part, check_keys};
 use super::lint_schema::check_schema;
 use super::required;
-use super::yaml::{Document, Fault, join, load};
+use super::yaml::{Document, Fault, join};
 
 /// Components whose name stands for one of our wire types: their body is documentation, the name decides.
 pub(crate) const REPLACED: &[&str] = &["Yuan", "YuanText", "Fen", "Count", "UpstreamTime", "Text"];
@@ -19,16 +19,8 @@ pub(crate) const REPLACED: &[&str] = &["Yuan", "YuanText", "Fen", "Count", "Upst
 const METHODS: &[&str] = &["get", "put", "post", "delete", "patch"];
 
 /// Every fault of the spec `name` (`fubei`, `trade_order`, `hydrogen`; another name has no required fields), in the
-/// order of its lines.
-pub(crate) fn check(name: &str, text: &str) -> Vec<Fault> {
-    match load(text) {
-        Ok(document) => check_document(name, &document),
-        Err(faults) => faults,
-    }
-}
-
-/// [`check`] for a spec already read.
-pub(crate) fn check_document(name: &str, document: &Document) -> Vec<Fault> {
+/// order of its lines. [`load`](super::yaml::load) gives the document, or the faults of its YAML.
+pub(crate) fn check(name: &str, document: &Document) -> Vec<Fault> {
     let mut faults = Vec::new();
     if !document.value.is_object() {
         return vec![document.fault("", "a spec is an object that begins with `openapi:`")];

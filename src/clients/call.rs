@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use jiff::Timestamp;
 use progenitor_client::{Error, ResponseValue};
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
+use super::credential::CredentialError;
 use super::failure::{Failure, transport_text};
 
 /// One operation of an upstream, as its spec declares it.
@@ -59,8 +61,31 @@ pub(crate) trait Authorize: fmt::Debug + Send + Sync {
     /// Changes `request` in place.
     ///
     /// # Errors
-    /// Why it cannot be sent, in words that hold no secret. Nothing has been sent then.
-    fn authorize(&self, request: &mut reqwest::Request, operation: &Operation) -> Result<(), String>;
+    /// Why it cannot be sent. Nothing has been sent then.
+    fn authorize(&self, request: &mut reqwest::Request, operation: &Operation) -> Result<(), AuthorizeError>;
+}
+
+/// Why a request was not authorized; in words that hold no secret.
+#[derive(Debug)]
+pub(crate) enum AuthorizeError {
+    /// The account's secret cannot be had.
+    Credentials(CredentialError),
+    /// The request is none that can be signed.
+    Request(String),
+}
+
+impl From<CredentialError> for AuthorizeError {
+    fn from(error: CredentialError) -> Self {
+        AuthorizeError::Credentials(error)
+    }
+}
+
+/// `text` as a header value that no log shows.
+pub(crate) fn secret_header(text: &SecretString) -> Result<HeaderValue, AuthorizeError> {
+    let mut value = HeaderValue::from_str(text.expose_secret())
+        .map_err(|_| AuthorizeError::Request("the secret holds a character that no header may have".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What every generated client carries: its operations, its authorization, and the call in progress.
@@ -110,7 +135,8 @@ impl Wire {
         request.headers_mut().remove(HeaderName::from_static("api-version"));
         match self.authorize.authorize(request, operation) {
             Ok(()) => Ok(()),
-            Err(why) => refuse(Failure::NotBuilt { why }),
+            Err(AuthorizeError::Credentials(error)) => refuse(Failure::NoCredentials { why: error.to_string() }),
+            Err(AuthorizeError::Request(why)) => refuse(Failure::NotBuilt { why }),
         }
     }
 
@@ -128,7 +154,7 @@ impl Wire {
             let mut response = client.execute(request).await?;
             let status = response.status();
             let headers = response.headers().clone();
-            let mut answer = Answer {
+            let mut answer = RawAnswer {
                 status: status.as_u16(),
                 date: date_of(&headers),
                 sent_at: Timestamp::now(),
@@ -165,7 +191,7 @@ impl Wire {
 
 /// An answer as it came.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct RawAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The answer's own `Date`, if it has a readable one: the upstream's clock.
@@ -179,9 +205,9 @@ pub struct Answer {
 }
 
 /// Without the body: it carries the payer's data.
-impl fmt::Debug for Answer {
+impl fmt::Debug for RawAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("RawAnswer")
             .field("status", &self.status)
             .field("date", &self.date)
             .field("body_bytes", &self.body.len())
@@ -195,7 +221,7 @@ pub struct Reply<T> {
     /// The answer, decoded.
     pub value: T,
     /// The answer as it came.
-    pub answer: Answer,
+    pub answer: RawAnswer,
 }
 
 /// The state of one call, shared between the adapter and the client that runs it.
@@ -209,7 +235,7 @@ pub struct Call {
 struct State {
     refusal: Option<Failure>,
     sent_at: Option<Timestamp>,
-    answer: Option<Answer>,
+    answer: Option<RawAnswer>,
     complete: bool,
     oversized: bool,
 }
@@ -227,11 +253,6 @@ impl Call {
 
     fn record(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// When the request began, if it did.
-    pub(crate) fn sent_at(&self) -> Option<Timestamp> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).sent_at
     }
 
     /// What the generated method's result means: the one total match over every way a call can end.

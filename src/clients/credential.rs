@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
+use secrecy::ExposeSecret;
 pub use secrecy::SecretString;
 use thiserror::Error;
 
@@ -21,12 +22,13 @@ pub trait CredentialSource: fmt::Debug + Send + Sync {
     /// Why there is none; the call is not sent then.
     fn secret(&self) -> Result<SecretString, CredentialError>;
 
-    /// Called after the upstream refused the secret: read it again where that can help.
+    /// Called after the upstream refused the secret: reads it again where that can help, and says whether it is
+    /// another one now.
     ///
     /// # Errors
     /// Why it cannot be read; the secret known before stays.
-    fn renew(&self) -> Result<(), CredentialError> {
-        Ok(())
+    fn renew(&self) -> Result<bool, CredentialError> {
+        Ok(false)
     }
 }
 
@@ -134,7 +136,57 @@ impl CredentialSource for FileSecret {
         }
     }
 
-    fn renew(&self) -> Result<(), CredentialError> {
-        self.read().map(drop)
+    fn renew(&self) -> Result<bool, CredentialError> {
+        let before = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.read()?;
+        Ok(before.is_none_or(|before| before.expose_secret() != now.expose_secret()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(source: &dyn CredentialSource) -> Result<String, String> {
+        source.secret().map(|secret| secret.expose_secret().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_is_read_again_only_after_a_refusal() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("secret");
+        let source = FileSecret::new(&path);
+        assert_eq!(text(&source), Err(format!("the secret's file {} cannot be read", path.display())));
+        fs::write(&path, "first\n").expect("written");
+        assert_eq!(text(&source), Ok("first".to_owned()));
+        fs::write(&path, "second\r\n").expect("written");
+        assert_eq!(text(&source), Ok("first".to_owned()));
+        assert!(source.renew().expect("read"), "another secret");
+        assert!(!source.renew().expect("read"), "the same secret");
+        assert_eq!(text(&source), Ok("second".to_owned()));
+        fs::write(&path, "\n").expect("written");
+        assert_eq!(
+            source.renew().map_err(|e| e.to_string()),
+            Err(format!("the secret's file {} is empty", path.display()))
+        );
+        assert_eq!(text(&source), Ok("second".to_owned()), "the known one stays");
+    }
+
+    #[test]
+    fn no_debug_text_holds_the_secret() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("secret");
+        fs::write(&path, "hunter2").expect("written");
+        let file = FileSecret::new(&path);
+        assert_eq!(text(&file), Ok("hunter2".to_owned()));
+        let shown = format!("{file:?} {:?}", StaticSecret::new("hunter2"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        let source = VariableSecret::new("TILLBOOK_TEST_NO_SUCH_VARIABLE");
+        let message = "the environment variable TILLBOOK_TEST_NO_SUCH_VARIABLE holds no secret";
+        assert_eq!(text(&source), Err(message.to_owned()));
     }
 }

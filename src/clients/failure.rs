@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use super::call::Answer;
+use super::call::RawAnswer;
 
 /// Why a call gave no usable answer. Holds no secret, no URL and no body in its texts.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -22,6 +22,12 @@ pub enum Failure {
     #[error("the request could not be built: {why}")]
     NotBuilt {
         /// What was wrong with it.
+        why: String,
+    },
+    /// The account's secret cannot be had. Nothing was sent.
+    #[error("{why}")]
+    NoCredentials {
+        /// Why not; without the secret.
         why: String,
     },
     /// No connection: refused, unknown host, TLS failure, or not within the connect timeout. Nothing was sent.
@@ -51,13 +57,13 @@ pub enum Failure {
     #[error("unforeseen status {}", answer.status)]
     Status {
         /// The answer as it came.
-        answer: Answer,
+        answer: RawAnswer,
     },
     /// A success status with a body that is not what the spec says. The upstream may have acted.
     #[error("the answer could not be read: {why}")]
     Unread {
         /// The answer as it came; `None` when it was lost.
-        answer: Option<Answer>,
+        answer: Option<RawAnswer>,
         /// The field and what is wrong with it.
         why: String,
     },
@@ -70,7 +76,10 @@ impl Failure {
     /// say that no host has seen the request.
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            Failure::NotPermitted { .. } | Failure::NotBuilt { .. } | Failure::NotConnected { .. } => false,
+            Failure::NotPermitted { .. }
+            | Failure::NotBuilt { .. }
+            | Failure::NoCredentials { .. }
+            | Failure::NotConnected { .. } => false,
             Failure::TimedOut
             | Failure::Lost { .. }
             | Failure::BrokenOff { .. }
@@ -80,12 +89,13 @@ impl Failure {
     }
 
     /// The raw answer, where one came.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&RawAnswer> {
         match self {
             Failure::Status { answer } => Some(answer),
             Failure::Unread { answer, .. } => answer.as_ref(),
             Failure::NotPermitted { .. }
             | Failure::NotBuilt { .. }
+            | Failure::NoCredentials { .. }
             | Failure::NotConnected { .. }
             | Failure::TimedOut
             | Failure::Lost { .. }
@@ -107,7 +117,7 @@ impl Failure {
         }
     }
 
-    pub(crate) fn unread(answer: Option<Answer>, why: String) -> Self {
+    pub(crate) fn unread(answer: Option<RawAnswer>, why: String) -> Self {
         Failure::Unread { answer, why }
     }
 }

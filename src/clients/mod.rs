@@ -17,8 +17,11 @@
 //! anything is sent unless the ledger makes the call. Start reading at [`call`].
 
 pub mod call;
+pub(crate) mod classify;
 pub mod credential;
+pub mod decode;
 pub mod failure;
+pub(crate) mod fields;
 pub mod http;
 pub mod wire;
 
