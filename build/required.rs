@@ -30,7 +30,7 @@ pub(crate) struct Operation {
 /// One field: where it is, its path from there, and its type.
 ///
 /// The path steps through references, lists and `x-rust-type` parameters by itself (`data.list.order_sn`,
-/// `biz_content.refund_money`). The type is a component's name, `Rows<Component>`, `[item]`, or `string`, `integer`,
+/// `biz_content.refund_money`); an empty path is the whole body. The type is a component's name, `Rows<Component>`, `[item]`, or `string`, `integer`,
 /// `boolean`, with the format in brackets; a `?` at the end says that the field may be absent or null.
 #[derive(Debug)]
 pub(crate) enum Field {
@@ -159,6 +159,18 @@ fn check_path(
         problems.add(operation, format!("no schema {side}, the adapter needs `{path}`"), id);
         return;
     };
+    if path.is_empty() {
+        compare(
+            &schema,
+            "",
+            &format!("the whole {}", side.trim_start_matches("of the ")),
+            &describe(document, &schema),
+            wanted,
+            id,
+            problems,
+        );
+        return;
+    }
     let mut found = String::new();
     for (index, step) in path.split('.').enumerate() {
         let Some(owner) = owner_of(document, schema.clone()) else {
@@ -199,7 +211,8 @@ fn compare(
         } else {
             ""
         };
-        problems.add(pointer, format!("{what} `{path}` is {found}, but the adapter needs {wanted}{hint}"), id);
+        let path = if path.is_empty() { String::new() } else { format!(" `{path}`") };
+        problems.add(pointer, format!("{what}{path} is {found}, but the adapter needs {wanted}{hint}"), id);
     }
 }
 

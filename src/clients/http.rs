@@ -106,38 +106,78 @@ pub(crate) fn client(settings: &HttpSettings) -> Result<reqwest::Client, HttpErr
     if let Some(proxy) = &settings.proxy {
         builder = builder.proxy(reqwest::Proxy::all(proxy.expose_secret()).map_err(|_| HttpError::Proxy)?);
     }
-    if url.scheme() == "https" {
-        builder = with_tls(builder)?;
-    }
+    builder = with_tls(builder, url.scheme() == "https")?;
     builder.build().map_err(|error| HttpError::Client(super::failure::transport_text(error)))
 }
 
 /// The ring provider and the machine's own trust store, handed to this client alone: a process-wide provider would be
 /// the embedder's choice taken away.
 #[cfg(feature = "rustls")]
-fn with_tls(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, HttpError> {
+fn with_tls(builder: reqwest::ClientBuilder, is_https: bool) -> Result<reqwest::ClientBuilder, HttpError> {
     use std::sync::Arc;
 
     use rustls_platform_verifier::Verifier;
 
     let tls = |error: rustls::Error| HttpError::Tls(error.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new(provider.clone()).map_err(tls)?;
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(tls)?
-        .dangerous() // the library's word for any verifier of one's own, the platform's included
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(builder.tls_backend_preconfigured(config))
+        .map_err(tls)?;
+    // Plain http never shakes hands, but reqwest panics at building without a configuration; that one trusts nobody
+    // and needs no trust store on the machine.
+    let config = if is_https {
+        let verifier = Verifier::new(provider).map_err(tls)?;
+        // `dangerous` is the library's word for any verifier but its own, the platform's included.
+        config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    } else {
+        config.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
 }
 
 #[cfg(not(feature = "rustls"))]
-fn with_tls(_: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, HttpError> {
-    Err(HttpError::NoTls)
+fn with_tls(builder: reqwest::ClientBuilder, is_https: bool) -> Result<reqwest::ClientBuilder, HttpError> {
+    if is_https { Err(HttpError::NoTls) } else { Ok(builder) }
 }
 
 /// `base_url` without a slash at its end: the generated code joins paths with one.
 pub(crate) fn base(settings: &HttpSettings) -> String {
     settings.base_url.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(change: impl FnOnce(&mut HttpSettings)) -> Option<String> {
+        let mut settings = HttpSettings::new("http://127.0.0.1:8100");
+        change(&mut settings);
+        client(&settings).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_that_would_blur_what_was_sent_are_refused() {
+        assert_eq!(error(|_| {}), None);
+        let timeouts = "`connect_timeout` (30s) must be above zero and below `timeout` (30s)";
+        assert_eq!(error(|s| s.connect_timeout = s.timeout).as_deref(), Some(timeouts));
+        for url in ["", "127.0.0.1:8100", "ftp://127.0.0.1", "file:///etc/passwd"] {
+            let message = "`base_url` is not an http or https URL with a host";
+            assert_eq!(error(|s| s.base_url = url.to_owned()).as_deref(), Some(message), "{url}");
+        }
+    }
+
+    #[test]
+    fn https_needs_the_feature() {
+        let refused = error(|s| s.base_url = "https://127.0.0.1:8100".to_owned());
+        let message = "`base_url` is https, but this build has no TLS: switch on the feature `rustls` of tillbook";
+        assert_eq!(refused.as_deref(), if cfg!(feature = "rustls") { None } else { Some(message) });
+    }
+
+    #[test]
+    fn no_debug_text_holds_a_password() {
+        let mut settings = HttpSettings::new("http://shop:hunter2@127.0.0.1:8100/stem");
+        settings.proxy = Some(SecretString::from("http://shop:hunter2@10.0.0.1"));
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("127.0.0.1"), "{shown}");
+    }
 }

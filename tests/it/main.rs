@@ -1,1 +1,5 @@
 //! The integration tests.
+
+mod fubei;
+mod wire_faults;
+mod wire_server;

@@ -375,6 +375,10 @@ impl Gateway for FubeiGateway {
         orders::gateway_name()
     }
 
+    fn merchant(&self) -> Option<String> {
+        Some(self.settings.app_id.clone())
+    }
+
     /// 90 days and 10 refunds: MerchantOrderApi of github.com/fubei-open/java-sdk at bf17df1.
     fn capabilities(&self) -> Capabilities {
         Capabilities {
