@@ -26,6 +26,7 @@ pub mod decode;
 pub mod failure;
 pub(crate) mod fields;
 pub mod http;
+pub(crate) mod rows;
 pub mod wire;
 
 #[cfg(feature = "fubei")]
