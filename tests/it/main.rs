@@ -4,6 +4,7 @@ mod architecture;
 mod fubei;
 mod ledger;
 mod sandbox;
+mod specs;
 mod support;
 mod wire_faults;
 mod wire_ledger;
