@@ -129,7 +129,9 @@ fn check_enum(
         ));
     }
     unique(document, &join(pointer, "enum"), "word", &words, faults);
-    unique(document, &names_at, "name", &names, faults);
+    if schema.contains_key("x-enum-varnames") {
+        unique(document, &names_at, "name", &names, faults);
+    }
     for name in names.iter().flatten() {
         let fits = name.starts_with(|c: char| c.is_ascii_uppercase())
             && name.chars().all(|c| c.is_ascii_alphanumeric())

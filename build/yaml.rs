@@ -130,13 +130,14 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, event: Event<'a>, span: &Span, pointer: &str) -> Result<Value, ScanError> {
+        if let Event::Scalar(_, _, anchor, tag) | Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) =
+            &event
+            && (*anchor != 0 || tag.is_some())
+        {
+            self.fault(span, pointer, "anchors and tags are not read; write the part out or use `$ref`");
+        }
         match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                if anchor != 0 || tag.is_some() {
-                    self.fault(span, pointer, "anchors and tags are not read");
-                }
-                Ok(scalar(&text, style))
-            }
+            Event::Scalar(text, style, ..) => Ok(scalar(&text, style)),
             Event::SequenceStart(..) => {
                 let mut rows = Vec::new();
                 loop {

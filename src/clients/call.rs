@@ -81,6 +81,7 @@ impl From<CredentialError> for AuthorizeError {
 }
 
 /// `text` as a header value that no log shows.
+#[cfg(any(feature = "hydrogen", feature = "trade_order"))]
 pub(crate) fn secret_header(text: &SecretString) -> Result<HeaderValue, AuthorizeError> {
     let mut value = HeaderValue::from_str(text.expose_secret())
         .map_err(|_| AuthorizeError::Request("the secret holds a character that no header may have".to_owned()))?;

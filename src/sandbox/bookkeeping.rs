@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::SandboxError;
 use super::books::{Books, Calls, OrderBook, RefundBook, RefundState};
 use super::fault::Upstream;
-use super::order::{
-    NewOrder, Order, beijing_text, check_status, clock_number, letters, mix, reference_names,
-};
+use super::numbers::{beijing_text, clock_number, letters, mix};
+use super::order::{NewOrder, Order, check_status, reference_names};
 
 /// More orders or refunds than this are a runaway test; the books refuse them and stay small.
 const MOST_ROWS: usize = 500_000;
@@ -74,32 +73,20 @@ pub(crate) struct Bookkeeping {
 }
 
 impl Bookkeeping {
-    pub(crate) fn add_order(
-        &mut self,
-        upstream: Upstream,
-        new: NewOrder,
-        now_s: i64,
-    ) -> Result<usize, SandboxError> {
+    pub(crate) fn add_order(&mut self, upstream: Upstream, new: NewOrder, now_s: i64) -> Result<usize, SandboxError> {
         if self.orders.len() >= MOST_ROWS {
             return Err(SandboxError::Full);
         }
         let serial = u64::try_from(self.orders.len()).expect("MOST_ROWS fits") + 1;
         let order = Order::make(upstream, serial, new, now_s)?;
         for (name, number) in &order.references {
-            if self
-                .numbers
-                .contains_key(&(upstream, *name, number.clone()))
-            {
-                return Err(SandboxError::NumberTaken {
-                    name: (*name).to_owned(),
-                    number: number.clone(),
-                });
+            if self.numbers.contains_key(&(upstream, *name, number.clone())) {
+                return Err(SandboxError::NumberTaken { name: (*name).to_owned(), number: number.clone() });
             }
         }
         let place = self.orders.len();
         for (name, number) in &order.references {
-            self.numbers
-                .insert((upstream, *name, number.clone()), place);
+            self.numbers.insert((upstream, *name, number.clone()), place);
         }
         self.orders.push(order);
         Ok(place)
@@ -107,34 +94,20 @@ impl Bookkeeping {
 
     /// The order that bears this number under this name.
     pub(crate) fn order_by(&self, upstream: Upstream, name: &str, number: &str) -> Option<usize> {
-        let name = reference_names(upstream)
-            .iter()
-            .find(|known| **known == name)?;
-        self.numbers
-            .get(&(upstream, *name, number.to_owned()))
-            .copied()
+        let name = reference_names(upstream).iter().find(|known| **known == name)?;
+        self.numbers.get(&(upstream, *name, number.to_owned())).copied()
     }
 
     /// The order that bears this number under whatever name.
-    pub(crate) fn find_order(
-        &self,
-        upstream: Upstream,
-        number: &str,
-    ) -> Result<usize, SandboxError> {
+    pub(crate) fn find_order(&self, upstream: Upstream, number: &str) -> Result<usize, SandboxError> {
         reference_names(upstream)
             .iter()
             .find_map(|name| self.order_by(upstream, name, number))
-            .ok_or_else(|| SandboxError::UnknownOrder {
-                upstream,
-                number: number.to_owned(),
-            })
+            .ok_or_else(|| SandboxError::UnknownOrder { upstream, number: number.to_owned() })
     }
 
     pub(crate) fn refunds_of(&self, order: usize) -> impl Iterator<Item = &Refund> {
-        self.orders[order]
-            .refunds
-            .iter()
-            .map(|place| &self.refunds[*place])
+        self.orders[order].refunds.iter().map(|place| &self.refunds[*place])
     }
 
     /// What the upstream would still pay out: paid, less all that was taken and did not fail.
@@ -147,20 +120,18 @@ impl Bookkeeping {
         self.orders[order].paid_fen - taken
     }
 
+    /// What really went back to the customer.
+    pub(crate) fn money_out_fen(&self, order: usize) -> i64 {
+        self.refunds_of(order).filter(|refund| refund.money_moved).map(|refund| refund.amount_fen).sum()
+    }
+
     /// The refund with this number, the caller's or the upstream's own.
     pub(crate) fn refund_by(&self, upstream: Upstream, number: &str) -> Option<usize> {
-        self.refund_numbers
-            .get(&(upstream, number.to_owned()))
-            .copied()
+        self.refund_numbers.get(&(upstream, number.to_owned())).copied()
     }
 
     /// Takes a refund without moving money: it is processing.
-    pub(crate) fn take_refund(
-        &mut self,
-        order: usize,
-        draft: Draft,
-        now_s: i64,
-    ) -> Result<usize, SandboxError> {
+    pub(crate) fn take_refund(&mut self, order: usize, draft: Draft, now_s: i64) -> Result<usize, SandboxError> {
         if self.refunds.len() >= MOST_ROWS {
             return Err(SandboxError::Full);
         }
@@ -174,9 +145,7 @@ impl Bookkeeping {
         };
         for number in draft.client_no.iter().chain([&server_no]) {
             // A client number used twice keeps naming the first refund: the upstream's own number names the second.
-            self.refund_numbers
-                .entry((upstream, number.clone()))
-                .or_insert(place);
+            self.refund_numbers.entry((upstream, number.clone())).or_insert(place);
         }
         self.refunds.push(Refund {
             order,
@@ -208,12 +177,7 @@ impl Bookkeeping {
         order.refunded_fen += entry.amount_fen;
         order.updated_at_s = now_s;
         if order.upstream == Upstream::TradeOrder && matches!(order.status.as_str(), "2" | "4") {
-            order.status = if order.refunded_fen == order.paid_fen {
-                "5"
-            } else {
-                "4"
-            }
-            .to_owned();
+            order.status = if order.refunded_fen == order.paid_fen { "5" } else { "4" }.to_owned();
         }
     }
 
@@ -224,41 +188,21 @@ impl Bookkeeping {
     }
 
     /// Somebody refunds in the merchant's back office.
-    pub(crate) fn refund_elsewhere(
-        &mut self,
-        order: usize,
-        fen: i64,
-        now_s: i64,
-    ) -> Result<usize, SandboxError> {
+    pub(crate) fn refund_elsewhere(&mut self, order: usize, fen: i64, now_s: i64) -> Result<usize, SandboxError> {
         let left_fen = self.left_fen(order);
         if !self.orders[order].is_paid() {
-            return Err(SandboxError::Invalid(
-                "only a paid order can be refunded".to_owned(),
-            ));
+            return Err(SandboxError::Invalid("only a paid order can be refunded".to_owned()));
         }
         if fen <= 0 || fen > left_fen {
-            return Err(SandboxError::NotEnough {
-                asked_fen: fen,
-                left_fen,
-            });
+            return Err(SandboxError::NotEnough { asked_fen: fen, left_fen });
         }
-        let draft = Draft {
-            amount_fen: fen,
-            memo: "商户后台".to_owned(),
-            elsewhere: true,
-            client_no: None,
-        };
+        let draft = Draft { amount_fen: fen, memo: "商户后台".to_owned(), elsewhere: true, client_no: None };
         let refund = self.take_refund(order, draft, now_s)?;
         self.succeed(refund, now_s);
         Ok(refund)
     }
 
-    pub(crate) fn set_status(
-        &mut self,
-        order: usize,
-        status: &str,
-        now_s: i64,
-    ) -> Result<(), SandboxError> {
+    pub(crate) fn set_status(&mut self, order: usize, status: &str, now_s: i64) -> Result<(), SandboxError> {
         let order = &mut self.orders[order];
         check_status(order.upstream, status)?;
         order.status = status.to_owned();
@@ -285,17 +229,10 @@ impl Bookkeeping {
             id: order.id.clone(),
             status: order.status.clone(),
             paid_fen: order.paid_fen,
-            money_out_fen: self
-                .refunds_of(place)
-                .filter(|refund| refund.money_moved)
-                .map(|refund| refund.amount_fen)
-                .sum(),
+            money_out_fen: self.money_out_fen(place),
             refunds: self.refunds_of(place).map(refund_book).collect(),
         };
-        Books {
-            orders: self.orders.iter().enumerate().map(order_book).collect(),
-            calls: self.calls.clone(),
-        }
+        Books { orders: self.orders.iter().enumerate().map(order_book).collect(), calls: self.calls.clone() }
     }
 }
 
@@ -306,19 +243,11 @@ mod tests {
     #[test]
     fn a_refund_elsewhere_never_exceeds_what_is_left() {
         let mut books = Bookkeeping::default();
-        let order = books
-            .add_order(Upstream::TradeOrder, NewOrder::paid(1900), 0)
-            .expect("valid");
+        let order = books.add_order(Upstream::TradeOrder, NewOrder::paid(1900), 0).expect("valid");
         books.refund_elsewhere(order, 500, 1).expect("500 of 1900");
         assert_eq!(books.orders[order].status, "4");
         let refused = books.refund_elsewhere(order, 1401, 2);
-        assert!(matches!(
-            refused,
-            Err(SandboxError::NotEnough {
-                asked_fen: 1401,
-                left_fen: 1400
-            })
-        ));
+        assert!(matches!(refused, Err(SandboxError::NotEnough { asked_fen: 1401, left_fen: 1400 })));
         books.refund_elsewhere(order, 1400, 3).expect("the rest");
         assert_eq!(books.orders[order].status, "5");
         assert_eq!(books.books().total_money_out_fen(), 1900);
@@ -328,9 +257,7 @@ mod tests {
     fn numbers_name_one_order_each() {
         let mut books = Bookkeeping::default();
         let new = NewOrder::paid(1).reference("order_sn", "A1");
-        let order = books
-            .add_order(Upstream::Fubei, new.clone(), 0)
-            .expect("valid");
+        let order = books.add_order(Upstream::Fubei, new.clone(), 0).expect("valid");
         assert_eq!(books.find_order(Upstream::Fubei, "A1").ok(), Some(order));
         assert!(books.find_order(Upstream::Hydrogen, "A1").is_err());
         let again = books.add_order(Upstream::Fubei, new, 0);

@@ -97,9 +97,7 @@ impl Calls {
 impl Books {
     /// One order's money, by its native number.
     pub fn order(&self, upstream: Upstream, id: &str) -> Option<&OrderBook> {
-        self.orders
-            .iter()
-            .find(|order| order.upstream == upstream && order.id == id)
+        self.orders.iter().find(|order| order.upstream == upstream && order.id == id)
     }
 
     /// What went back to the customer of one order, in fen; none for an unknown order.
@@ -114,16 +112,12 @@ impl Books {
 
     /// The orders that paid out more than was paid: none, ever, if all is well.
     pub fn overpaid(&self) -> Vec<&OrderBook> {
-        self.orders
-            .iter()
-            .filter(|order| order.money_out_fen > order.paid_fen)
-            .collect()
+        self.orders.iter().filter(|order| order.money_out_fen > order.paid_fen).collect()
     }
 
     /// Every refund that bears this client number.
     pub fn by_client_no(&self, client_no: &str) -> Vec<&RefundBook> {
         let all = self.orders.iter().flat_map(|order| &order.refunds);
-        all.filter(|refund| refund.client_no.as_deref() == Some(client_no))
-            .collect()
+        all.filter(|refund| refund.client_no.as_deref() == Some(client_no)).collect()
     }
 }

@@ -55,10 +55,7 @@ fn done() -> Response {
 pub(crate) fn routes() -> Router<Arc<House>> {
     Router::new()
         .route("/sandbox/books", get(books))
-        .route(
-            "/sandbox/faults",
-            get(pending_faults).post(set_fault).delete(clear_faults),
-        )
+        .route("/sandbox/faults", get(pending_faults).post(set_fault).delete(clear_faults))
         .route("/sandbox/orders", post(add_order))
         .route("/sandbox/seed", post(seed))
         .route("/sandbox/refund-elsewhere", post(refund_elsewhere))
@@ -73,20 +70,13 @@ async fn books(State(house): State<Arc<House>>) -> Response {
 }
 
 async fn pending_faults(State(house): State<Arc<House>>) -> Response {
-    let faults: Vec<FaultText> = house
-        .shared
-        .lock()
-        .faults
-        .never_fired()
-        .into_iter()
-        .map(FaultText::from)
-        .collect();
+    let faults: Vec<FaultText> = house.shared.lock().faults.never_fired().into_iter().map(FaultText::from).collect();
     Json(faults).into_response()
 }
 
 async fn set_fault(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let fault = read::<FaultText>(&body)?.fault()?;
-    house.shared.lock().set_fault(fault)?;
+    house.shared.change(|inside| inside.set_fault(fault))?;
     Ok(done())
 }
 
@@ -104,7 +94,7 @@ struct OrderBody {
 
 async fn add_order(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let OrderBody { upstream, order } = read(&body)?;
-    Ok(Json(house.shared.lock().add_order(upstream, order)?).into_response())
+    Ok(Json(house.shared.change(|inside| inside.add_order(upstream, order))?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -115,7 +105,7 @@ struct SeedBody {
 
 async fn seed(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let SeedBody { count } = read(&body)?;
-    Ok(Json(house.shared.lock().seed_orders(count)?).into_response())
+    Ok(Json(house.shared.change(|inside| inside.seed_orders(count))?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -127,15 +117,8 @@ struct RefundBody {
 }
 
 async fn refund_elsewhere(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
-    let RefundBody {
-        upstream,
-        order,
-        amount_fen,
-    } = read(&body)?;
-    let server_no = house
-        .shared
-        .lock()
-        .refund_elsewhere(upstream, &order, amount_fen)?;
+    let RefundBody { upstream, order, amount_fen } = read(&body)?;
+    let server_no = house.shared.change(|inside| inside.refund_elsewhere(upstream, &order, amount_fen))?;
     Ok(Json(serde_json::json!({ "server_no": server_no })).into_response())
 }
 
@@ -148,15 +131,8 @@ struct StatusBody {
 }
 
 async fn order_status(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
-    let StatusBody {
-        upstream,
-        order,
-        status,
-    } = read(&body)?;
-    house
-        .shared
-        .lock()
-        .set_order_status(upstream, &order, &status)?;
+    let StatusBody { upstream, order, status } = read(&body)?;
+    house.shared.change(|inside| inside.set_order_status(upstream, &order, &status))?;
     Ok(done())
 }
 
@@ -169,12 +145,8 @@ struct ReleaseBody {
 }
 
 async fn release(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
-    let ReleaseBody {
-        upstream,
-        refund,
-        outcome,
-    } = read(&body)?;
-    house.shared.lock().release(upstream, &refund, outcome)?;
+    let ReleaseBody { upstream, refund, outcome } = read(&body)?;
+    house.shared.change(|inside| inside.release(upstream, &refund, outcome))?;
     Ok(done())
 }
 
@@ -217,11 +189,7 @@ struct NetworkBody {
     for_ms: Option<u64>,
 }
 
-async fn network(
-    State(house): State<Arc<House>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    body: Bytes,
-) -> Outcome {
+async fn network(State(house): State<Arc<House>>, ConnectInfo(line): ConnectInfo<Line>, body: Bytes) -> Outcome {
     let NetworkBody { up, for_ms } = read(&body)?;
     if up {
         house.network_up().await?;
@@ -240,9 +208,7 @@ async fn network(
         }
     }
     let mut response = done();
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     Ok(response)
 }
 
@@ -266,14 +232,8 @@ struct FaultText {
 
 impl FaultText {
     fn fault(&self) -> Result<Fault, SandboxError> {
-        let lacks = |what: &str| {
-            SandboxError::Invalid(format!("a fault of kind {} needs {what:?}", self.kind))
-        };
-        let time = || {
-            self.ms
-                .map(Duration::from_millis)
-                .ok_or_else(|| lacks("ms"))
-        };
+        let lacks = |what: &str| SandboxError::Invalid(format!("a fault of kind {} needs {what:?}", self.kind));
+        let time = || self.ms.map(Duration::from_millis).ok_or_else(|| lacks("ms"));
         let status = || self.status.ok_or_else(|| lacks("status"));
         let code = || self.code.ok_or_else(|| lacks("code"));
         let kind = match self.kind.as_str() {
@@ -293,25 +253,17 @@ impl FaultText {
             "fails" => FaultKind::Fails,
             "unrecorded" => FaultKind::Unrecorded,
             unknown => {
-                return Err(SandboxError::Invalid(format!(
-                    "no fault is called {unknown:?}"
-                )));
+                return Err(SandboxError::Invalid(format!("no fault is called {unknown:?}")));
             }
         };
         let occurrence = match (self.every, self.nth) {
             (true, None) => Occurrence::Every,
             (false, nth) => Occurrence::Nth(nth.unwrap_or(1)),
             (true, Some(_)) => {
-                return Err(SandboxError::Invalid(
-                    "every and nth exclude each other".to_owned(),
-                ));
+                return Err(SandboxError::Invalid("every and nth exclude each other".to_owned()));
             }
         };
-        Ok(Fault {
-            operation: self.operation,
-            occurrence,
-            kind,
-        })
+        Ok(Fault { operation: self.operation, occurrence, kind })
     }
 }
 
@@ -339,15 +291,7 @@ impl From<Fault> for FaultText {
             Occurrence::Nth(nth) => (Some(nth), false),
             Occurrence::Every => (None, true),
         };
-        Self {
-            operation: fault.operation,
-            kind: kind.to_owned(),
-            nth,
-            every,
-            ms,
-            status,
-            code,
-        }
+        Self { operation: fault.operation, kind: kind.to_owned(), nth, every, ms, status, code }
     }
 }
 
@@ -375,10 +319,9 @@ mod tests {
             FaultKind::Fails,
             FaultKind::Unrecorded,
         ] {
-            for fault in [
-                Fault::new(Operation::TradeOrderRefund, kind).nth(3),
-                Fault::new(Operation::FubeiRefund, kind).every(),
-            ] {
+            for fault in
+                [Fault::new(Operation::TradeOrderRefund, kind).nth(3), Fault::new(Operation::FubeiRefund, kind).every()]
+            {
                 let text = serde_json::to_string(&FaultText::from(fault)).expect("serializable");
                 let back: FaultText = serde_json::from_str(&text).expect("readable");
                 assert_eq!(back.fault().ok(), Some(fault), "{text}");
@@ -388,9 +331,7 @@ mod tests {
 
     #[test]
     fn a_fault_without_its_parameter_names_it() {
-        let text: FaultText =
-            serde_json::from_str(r#"{"operation":"fubei.refund","kind":"delay"}"#)
-                .expect("readable");
+        let text: FaultText = serde_json::from_str(r#"{"operation":"fubei.refund","kind":"delay"}"#).expect("readable");
         let error = text.fault().expect_err("no ms").to_string();
         assert_eq!(error, "not possible: a fault of kind delay needs \"ms\"");
     }

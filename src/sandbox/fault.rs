@@ -107,18 +107,12 @@ operations! {
 impl Operation {
     /// Whether the call asks for money to move.
     pub fn is_refund(self) -> bool {
-        matches!(
-            self,
-            Self::FubeiRefund | Self::TradeOrderRefund | Self::FunctionRefund
-        )
+        matches!(self, Self::FubeiRefund | Self::TradeOrderRefund | Self::FunctionRefund)
     }
 
     /// The operation with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|operation| operation.name() == name)
+        Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 }
 
@@ -156,9 +150,10 @@ pub enum FaultKind {
     /// Done; then the upstream's own envelope with this code.
     CodeAfter(i64),
     /// Refunds only: taken but not finished until [`release`](super::Sandbox::release). fubei answers
-    /// REFUND_PROCESSING, trade_order status 1; the cloud function dies after writing its row, which stays `started`.
+    /// REFUND_PROCESSING, trade_order status 1; the cloud function fails after writing its row, which stays `started`.
     Stuck,
-    /// Refunds only: taken, then refused by the bank. fubei REFUND_FAILER, trade_order status 3, hydrogen `failed`.
+    /// Refunds only: taken, then refused by the bank. fubei REFUND_FAILER, trade_order status 3, the function
+    /// `failed`.
     Fails,
     /// Refunds of trade_order and the cloud function only: the money moved, but the books beside it were not written.
     /// trade_order answers 10003, its total unmoved, its own row left in status 1 and the gateway's row in status 2;
@@ -213,27 +208,17 @@ pub struct Fault {
 impl Fault {
     /// A fault for the next call of this operation.
     pub fn new(operation: Operation, kind: FaultKind) -> Self {
-        Self {
-            operation,
-            occurrence: Occurrence::Nth(1),
-            kind,
-        }
+        Self { operation, occurrence: Occurrence::Nth(1), kind }
     }
 
     /// Strikes the n-th call from now instead (1 = the next).
     pub fn nth(self, nth: u64) -> Self {
-        Self {
-            occurrence: Occurrence::Nth(nth),
-            ..self
-        }
+        Self { occurrence: Occurrence::Nth(nth), ..self }
     }
 
     /// Strikes every call instead.
     pub fn every(self) -> Self {
-        Self {
-            occurrence: Occurrence::Every,
-            ..self
-        }
+        Self { occurrence: Occurrence::Every, ..self }
     }
 }
 
@@ -255,27 +240,18 @@ impl Faults {
     /// Arms a fault; false when there are too many.
     pub(crate) fn arm(&mut self, fault: Fault) -> bool {
         // Spent faults are dropped here, so that a long script of them stays small.
-        self.0
-            .retain(|armed| armed.fault.occurrence == Occurrence::Every || armed.fired == 0);
+        self.0.retain(|armed| armed.fault.occurrence == Occurrence::Every || armed.fired == 0);
         if self.0.len() >= MOST_FAULTS {
             return false;
         }
-        self.0.push(Armed {
-            fault,
-            seen: 0,
-            fired: 0,
-        });
+        self.0.push(Armed { fault, seen: 0, fired: 0 });
         true
     }
 
     /// Counts one call and says what strikes it; of two faults that are due, the one set first.
     pub(crate) fn strike(&mut self, operation: Operation) -> Option<FaultKind> {
         let mut struck = None;
-        for armed in self
-            .0
-            .iter_mut()
-            .filter(|armed| armed.fault.operation == operation)
-        {
+        for armed in self.0.iter_mut().filter(|armed| armed.fault.operation == operation) {
             armed.seen += 1;
             let due = match armed.fault.occurrence {
                 Occurrence::Every => true,
@@ -291,11 +267,7 @@ impl Faults {
     }
 
     pub(crate) fn never_fired(&self) -> Vec<Fault> {
-        self.0
-            .iter()
-            .filter(|armed| armed.fired == 0)
-            .map(|armed| armed.fault)
-            .collect()
+        self.0.iter().filter(|armed| armed.fired == 0).map(|armed| armed.fault).collect()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -312,12 +284,8 @@ mod tests {
         let mut faults = Faults::default();
         assert!(faults.arm(Fault::new(Operation::FubeiRefund, FaultKind::DropAfter).nth(2)));
         assert!(faults.arm(Fault::new(Operation::TradeOrderGet, FaultKind::Garbage).every()));
-        let refunds: Vec<_> = (0..3)
-            .map(|_| faults.strike(Operation::FubeiRefund))
-            .collect();
-        let gets: Vec<_> = (0..2)
-            .map(|_| faults.strike(Operation::TradeOrderGet))
-            .collect();
+        let refunds: Vec<_> = (0..3).map(|_| faults.strike(Operation::FubeiRefund)).collect();
+        let gets: Vec<_> = (0..2).map(|_| faults.strike(Operation::TradeOrderGet)).collect();
         assert_eq!(refunds, [None, Some(FaultKind::DropAfter), None]);
         assert_eq!(gets, [Some(FaultKind::Garbage); 2]);
         assert_eq!(faults.never_fired(), []);
@@ -329,15 +297,9 @@ mod tests {
         let drop = Fault::new(Operation::FubeiRefund, FaultKind::DropAfter);
         let garbage = Fault::new(Operation::FubeiRefund, FaultKind::Garbage);
         assert!(faults.arm(drop) && faults.arm(garbage));
-        assert_eq!(
-            faults.strike(Operation::FubeiRefund),
-            Some(FaultKind::DropAfter)
-        );
+        assert_eq!(faults.strike(Operation::FubeiRefund), Some(FaultKind::DropAfter));
         assert_eq!(faults.never_fired(), [garbage]);
-        assert_eq!(
-            faults.strike(Operation::FubeiRefund),
-            Some(FaultKind::Garbage)
-        );
+        assert_eq!(faults.strike(Operation::FubeiRefund), Some(FaultKind::Garbage));
     }
 
     #[test]

@@ -31,25 +31,15 @@ pub(crate) struct Door {
 
 async fn bind(port: u16) -> Result<TcpListener, SandboxError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| SandboxError::Listen { port, source })
+    TcpListener::bind(address).await.map_err(|source| SandboxError::Listen { port, source })
 }
 
 impl Door {
     /// Takes a port (0 = a free one) without serving it yet.
     pub(crate) async fn take(port: u16) -> Result<(Self, TcpListener), SandboxError> {
         let listener = bind(port).await?;
-        let port = listener
-            .local_addr()
-            .map_err(|source| SandboxError::Listen { port, source })?
-            .port();
-        let door = Self {
-            port,
-            lines: Arc::default(),
-            task: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
-        };
+        let port = listener.local_addr().map_err(|source| SandboxError::Listen { port, source })?.port();
+        let door = Self { port, lines: Arc::default(), task: Mutex::default(), turn: tokio::sync::Mutex::default() };
         Ok((door, listener))
     }
 
@@ -58,10 +48,7 @@ impl Door {
     }
 
     fn serve(&self, listener: TcpListener, router: Router) {
-        let listener = CuttableListener {
-            tcp: listener,
-            lines: self.lines.clone(),
-        };
+        let listener = CuttableListener { tcp: listener, lines: self.lines.clone() };
         let service = router.into_make_service_with_connect_info::<Line>();
         let task = tokio::spawn(async move {
             // It only ends when it is aborted: axum tries again when accepting fails.
@@ -73,11 +60,7 @@ impl Door {
     /// Stops listening, so that connects are refused, and cuts every connection but the spared one.
     pub(crate) async fn shut(&self, spared: Option<&Line>) {
         let _turn = self.turn.lock().await;
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             task.abort();
             // The listener is closed once the task is gone.
@@ -89,12 +72,7 @@ impl Door {
     /// Listens on the same port again; nothing to do when it does already.
     pub(crate) async fn open(&self, router: Router) -> Result<(), SandboxError> {
         let _turn = self.turn.lock().await;
-        if self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-        {
+        if self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return Ok(());
         }
         self.serve(bind(self.port).await?, router);
@@ -103,12 +81,7 @@ impl Door {
 
     /// Shuts without waiting, for `Drop`.
     fn slam(&self) {
-        if let Some(task) = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
         self.lines.cut_all(None);
@@ -122,25 +95,14 @@ impl House {
         (upstreams, upstreams_listener): (Door, TcpListener),
         (control, control_listener): (Door, TcpListener),
     ) -> Arc<Self> {
-        let house = Arc::new(Self {
-            shared,
-            upstreams,
-            control,
-        });
-        house
-            .upstreams
-            .serve(upstreams_listener, house.upstream_routes());
-        house.control.serve(
-            control_listener,
-            control::routes().with_state(house.clone()),
-        );
+        let house = Arc::new(Self { shared, upstreams, control });
+        house.upstreams.serve(upstreams_listener, house.upstream_routes());
+        house.control.serve(control_listener, control::routes().with_state(house.clone()));
         house
     }
 
     fn upstream_routes(self: &Arc<Self>) -> Router {
-        control::routes()
-            .fallback(upstream_call)
-            .with_state(self.clone())
+        control::routes().fallback(upstream_call).with_state(self.clone())
     }
 
     pub(crate) async fn network_up(self: &Arc<Self>) -> Result<(), SandboxError> {

@@ -2,9 +2,10 @@
 //! (through REST), with the contradictions between and within the two.
 
 use super::hydrogen::{gateway_type, refund_status};
+use super::inside::Desk;
 use super::json::{Json, Object, YuanStyle, yuan};
-use super::order::{Method, Order, beijing_text};
-use super::server::Desk;
+use super::numbers::beijing_text;
+use super::order::{Method, Order};
 use super::settings::RestRefundAmount;
 
 /// Who shows the row.
@@ -16,7 +17,13 @@ pub(crate) enum Side {
     Function,
 }
 
+pub(crate) const IP_ADDRESS: &str = "127.0.0.1";
 const TOKEN_USER: i64 = 1_091_431;
+
+/// The user who bought.
+pub(crate) fn buyer(order: &Order) -> i64 {
+    TOKEN_USER + i64::from(order.by_another_user)
+}
 
 pub(crate) fn order_row(desk: &Desk<'_>, order: &Order, side: Side) -> Object {
     let style = match (side, order.vary("yuan", 4)) {
@@ -31,15 +38,8 @@ pub(crate) fn order_row(desk: &Desk<'_>, order: &Order, side: Side) -> Object {
     let row = Object::new()
         .with("created_at", time(order, side, order.created_at_s))
         .with("gateway_extra_info", extra_info(order, side))
-        .with(
-            "id",
-            if order.vary("id", 8) == 1 {
-                Json::from(id)
-            } else {
-                Json::Literal(id.to_owned())
-            },
-        )
-        .with("ip_address", "127.0.0.1")
+        .with("id", if order.vary("id", 8) == 1 { Json::from(id) } else { Json::Literal(id.to_owned()) })
+        .with("ip_address", IP_ADDRESS)
         .with("merchandise_description", order.subject.as_str())
         .with("merchandise_record_id", Json::Null)
         .with("merchandise_schema_id", Json::Null)
@@ -58,22 +58,14 @@ pub(crate) fn order_row(desk: &Desk<'_>, order: &Order, side: Side) -> Object {
         .with("transaction_no", number("transaction_no"))
         .with("updated_at", time(order, side, order.updated_at_s))
         .maybe("refund_amount", refund_amount(desk, order, side, style))
-        .maybe(
-            "gateway_type",
-            (order.vary("gateway_type", 2) == 1).then(|| gateway_type(order)),
-        )
-        .maybe(
-            "currency_type",
-            (order.vary("currency_type", 2) == 1).then_some("CNY"),
-        );
-    let user = TOKEN_USER + i64::from(order.by_another_user);
+        .maybe("gateway_type", (order.vary("gateway_type", 2) == 1).then(|| gateway_type(order)))
+        .maybe("currency_type", (order.vary("currency_type", 2) == 1).then_some("CNY"));
+    let user = buyer(order);
     match (side, order.vary("created_by", 2)) {
         (Side::Rest, 0) => row.with("created_by_id", user),
         (Side::Rest, _) => row.with("created_by", user.to_string()),
         (Side::Function, 0) => row,
-        (Side::Function, _) => row
-            .with("created_by_id", user)
-            .with("created_by_name", "王小明"),
+        (Side::Function, _) => row.with("created_by_id", user).with("created_by_name", "王小明"),
     }
 }
 
@@ -95,11 +87,9 @@ fn refund_amount(desk: &Desk<'_>, order: &Order, side: Side, style: YuanStyle) -
 fn time(order: &Order, side: Side, at_s: i64) -> Json {
     match (side, order.vary("time", 3) == 2) {
         (Side::Rest, false) | (Side::Function, true) => Json::Int(at_s),
-        (Side::Function, false) | (Side::Rest, true) => Json::Text(format!(
-            "{}.{:06}",
-            beijing_text(at_s, "%Y-%m-%dT%H:%M:%S"),
-            order.serial % 1_000_000
-        )),
+        (Side::Function, false) | (Side::Rest, true) => {
+            Json::Text(format!("{}.{:06}", beijing_text(at_s, "%Y-%m-%dT%H:%M:%S"), order.serial % 1_000_000))
+        }
     }
 }
 
@@ -135,13 +125,7 @@ fn extra_info(order: &Order, side: Side) -> Json {
             .with("fee_type", "CNY")
             .with("out_trade_no", order.number("trade_no"))
             .with("result_code", "SUCCESS")
-            .with(
-                "time_end",
-                beijing_text(
-                    order.paid_at_s.unwrap_or(order.created_at_s),
-                    "%Y%m%d%H%M%S",
-                ),
-            )
+            .with("time_end", beijing_text(order.paid_at_s.unwrap_or(order.created_at_s), "%Y%m%d%H%M%S"))
             .with("total_fee", fen.as_str())
             .with("trade_type", "JSAPI")
             .with("transaction_id", format!("42000005{:020}", order.serial));
@@ -159,31 +143,19 @@ fn extra_info(order: &Order, side: Side) -> Json {
 #[cfg(test)]
 mod tests {
     use super::super::fault::Upstream;
+    use super::super::inside::Inside;
     use super::super::order::NewOrder;
-    use super::super::server::Desk;
     use super::*;
 
     #[test]
     fn each_side_shows_its_seeds_shape() {
-        let mut bench = Desk::bench();
-        let new = NewOrder {
-            subject: "一条支付描述".to_owned(),
-            ..NewOrder::paid(39_800)
-        }
-        .reference("trade_no", "1gAtaEFcmu6DyHm5b0ycBSmNO302NGzA")
-        .reference("transaction_no", "XDiXbfLFyd8DpxSWqBUcb2jW1AvhVORC");
-        let new = NewOrder {
-            created_at: Some(1_539_335_891),
-            ..new
-        };
-        let place = bench
-            .books
-            .add_order(Upstream::Hydrogen, new, 0)
-            .expect("valid");
-        bench
-            .books
-            .refund_elsewhere(place, 10_050, 1_539_335_900)
-            .expect("less than was paid");
+        let mut bench = Inside::default();
+        let new = NewOrder { subject: "一条支付描述".to_owned(), ..NewOrder::paid(39_800) }
+            .reference("trade_no", "1gAtaEFcmu6DyHm5b0ycBSmNO302NGzA")
+            .reference("transaction_no", "XDiXbfLFyd8DpxSWqBUcb2jW1AvhVORC");
+        let new = NewOrder { created_at: Some(1_539_335_891), ..new };
+        let place = bench.books.add_order(Upstream::Hydrogen, new, 0).expect("valid");
+        bench.books.refund_elsewhere(place, 10_050, 1_539_335_900).expect("less than was paid");
         let desk = bench.desk();
         let order = &desk.books.orders[place];
         assert_eq!(

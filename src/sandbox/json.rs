@@ -160,11 +160,7 @@ pub(crate) fn yuan(fen: i64, style: YuanStyle) -> Json {
         YuanStyle::Shortest => Json::Literal(shortest(fen)),
         YuanStyle::Float => {
             let text = shortest(fen);
-            Json::Literal(if text.contains('.') {
-                text
-            } else {
-                format!("{text}.0")
-            })
+            Json::Literal(if text.contains('.') { text } else { format!("{text}.0") })
         }
         YuanStyle::TwoPlaces => Json::Literal(two_places(fen)),
         YuanStyle::Text => Json::Text(two_places(fen)),
@@ -264,26 +260,14 @@ mod tests {
     #[test]
     fn one_amount_is_written_in_five_shapes() {
         let shapes = |fen| {
-            [
-                YuanStyle::Shortest,
-                YuanStyle::Float,
-                YuanStyle::TwoPlaces,
-                YuanStyle::Text,
-                YuanStyle::ShortText,
-            ]
-            .map(|style| yuan(fen, style).text())
+            [YuanStyle::Shortest, YuanStyle::Float, YuanStyle::TwoPlaces, YuanStyle::Text, YuanStyle::ShortText]
+                .map(|style| yuan(fen, style).text())
         };
         assert_eq!(shapes(8000), ["80", "80.0", "80.00", "\"80.00\"", "\"80\""]);
-        assert_eq!(
-            shapes(8050),
-            ["80.5", "80.5", "80.50", "\"80.50\"", "\"80.5\""]
-        );
+        assert_eq!(shapes(8050), ["80.5", "80.5", "80.50", "\"80.50\"", "\"80.5\""]);
         assert_eq!(shapes(1), ["0.01", "0.01", "0.01", "\"0.01\"", "\"0.01\""]);
         assert_eq!(shapes(0), ["0", "0.0", "0.00", "\"0.00\"", "\"0\""]);
-        assert_eq!(
-            shapes(-150),
-            ["-1.5", "-1.5", "-1.50", "\"-1.50\"", "\"-1.5\""]
-        );
+        assert_eq!(shapes(-150), ["-1.5", "-1.5", "-1.50", "\"-1.50\"", "\"-1.5\""]);
     }
 
     #[test]
@@ -293,16 +277,7 @@ mod tests {
         assert_eq!(fen_exact("12.505"), None);
         assert_eq!(fen_cut_off("12.509"), Some(1250));
         assert_eq!(fen_cut_off("-0.019"), Some(-1));
-        for text in [
-            "",
-            ".",
-            "1e2",
-            "+1",
-            "1,5",
-            "NaN",
-            " 1",
-            "99999999999999999999",
-        ] {
+        for text in ["", ".", "1e2", "+1", "1,5", "NaN", " 1", "99999999999999999999"] {
             assert_eq!(fen_exact(text), None, "{text:?}");
             assert_eq!(fen_cut_off(text), None, "{text:?}");
         }
@@ -310,29 +285,18 @@ mod tests {
 
     #[test]
     fn a_field_is_read_from_its_own_text() {
-        let fields = Fields::read(r#"{"a":10.50,"b":"10.50","c":null,"d":"","e":{"f":1}}"#)
-            .expect("valid JSON");
+        let fields = Fields::read(r#"{"a":10.50,"b":"10.50","c":null,"d":"","e":{"f":1}}"#).expect("valid JSON");
         assert_eq!(fields.text("a").as_deref(), Some("10.50"));
         assert_eq!(fields.text("b").as_deref(), Some("10.50"));
         assert_eq!(fields.text("c"), None);
         assert_eq!(fields.filled("d"), None);
-        assert_eq!(
-            fields.object("e").and_then(|e| e.text("f")).as_deref(),
-            Some("1")
-        );
+        assert_eq!(fields.object("e").and_then(|e| e.text("f")).as_deref(), Some("1"));
         assert!(Fields::read("[1]").is_none());
     }
 
     #[test]
     fn text_is_escaped_and_field_order_is_kept() {
-        let json = Json::from(
-            Object::new()
-                .with("z", "a\"\\\n\u{1}奶茶")
-                .with("a", Json::List(vec![Json::Null])),
-        );
-        assert_eq!(
-            json.text(),
-            "{\"z\":\"a\\\"\\\\\\n\\u0001奶茶\",\"a\":[null]}"
-        );
+        let json = Json::from(Object::new().with("z", "a\"\\\n\u{1}奶茶").with("a", Json::List(vec![Json::Null])));
+        assert_eq!(json.text(), "{\"z\":\"a\\\"\\\\\\n\\u0001奶茶\",\"a\":[null]}");
     }
 }

@@ -37,11 +37,7 @@ const END_OF_HEAD: &[u8; 4] = b"\r\n\r\n";
 impl Cut {
     /// What becomes of the cut once these bytes are out, and how many of them may go out.
     fn admit(self, bytes: &[u8]) -> (Self, usize) {
-        let Self::InBody {
-            mut matched,
-            mut left,
-        } = self
-        else {
+        let Self::InBody { mut matched, mut left } = self else {
             return (self, if self == Self::Dead { 0 } else { bytes.len() });
         };
         for (nth, byte) in bytes.iter().enumerate() {
@@ -77,7 +73,10 @@ impl Line {
 
     /// Closes the connection once the next answer's head and `left` bytes of its body are out.
     pub(crate) fn cut_in_body(&self, left: usize) {
-        self.state().cut = Cut::InBody { matched: 0, left };
+        let mut state = self.state();
+        if state.cut != Cut::Dead {
+            state.cut = Cut::InBody { matched: 0, left };
+        }
     }
 
     fn is(&self, other: &Line) -> bool {
@@ -91,10 +90,7 @@ pub(crate) struct Lines(Mutex<Vec<Weak<Mutex<LineState>>>>);
 
 impl Lines {
     fn open(&self) -> Line {
-        let line = Line(Arc::new(Mutex::new(LineState {
-            cut: Cut::Open,
-            waiting: Vec::new(),
-        })));
+        let line = Line(Arc::new(Mutex::new(LineState { cut: Cut::Open, waiting: Vec::new() })));
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|line| line.strong_count() > 0);
         lines.push(Arc::downgrade(&line.0));
@@ -127,13 +123,7 @@ impl axum::serve::Listener for CuttableListener {
         let (tcp, address) = axum::serve::Listener::accept(&mut self.tcp).await;
         // Answers are small; waiting to fill a packet would only add delay. A refusal to set it harms nothing.
         let _ = tcp.set_nodelay(true);
-        (
-            CuttableStream {
-                tcp,
-                line: self.lines.open(),
-            },
-            address,
-        )
+        (CuttableStream { tcp, line: self.lines.open() }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -141,9 +131,7 @@ impl axum::serve::Listener for CuttableListener {
     }
 }
 
-impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, CuttableListener>>
-    for Line
-{
+impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, CuttableListener>> for Line {
     fn connect_info(stream: axum::serve::IncomingStream<'_, CuttableListener>) -> Self {
         stream.io().line.clone()
     }
@@ -166,11 +154,7 @@ impl CuttableStream {
         if state.cut == Cut::Dead {
             return Err(cut_error());
         }
-        if !state
-            .waiting
-            .iter()
-            .any(|waker| waker.will_wake(context.waker()))
-        {
+        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
             // Reader and writer are one task, so an older waker is a stale one.
             state.waiting.clear();
             state.waiting.push(context.waker().clone());
@@ -193,11 +177,7 @@ impl AsyncRead for CuttableStream {
 }
 
 impl AsyncWrite for CuttableStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let cut = match self.attend(context) {
             Err(error) => return Poll::Ready(Err(error)),
             Ok(cut) => cut,
@@ -239,11 +219,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nx: y\r\n\r\nabcdef";
         let head = answer.len() - 6;
         for split in 1..answer.len() {
-            let (cut, first) = Cut::InBody {
-                matched: 0,
-                left: 3,
-            }
-            .admit(&answer[..split]);
+            let (cut, first) = Cut::InBody { matched: 0, left: 3 }.admit(&answer[..split]);
             let (_, second) = cut.admit(&answer[split..]);
             assert_eq!(first.min(split) + second, head + 3, "split at {split}");
         }

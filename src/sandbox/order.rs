@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use super::SandboxError;
 use super::fault::Upstream;
+use super::numbers::{beijing, made_numbers, mix};
 
 /// How the customer paid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +68,7 @@ pub struct NewOrder {
 impl NewOrder {
     /// A paid order of this many fen.
     pub fn paid(paid_fen: i64) -> Self {
-        Self {
-            paid_fen,
-            ..Self::default()
-        }
+        Self { paid_fen, ..Self::default() }
     }
 
     /// Chooses one of the order's numbers.
@@ -125,12 +120,7 @@ pub(crate) struct Order {
 const MOST_FEN: i64 = 10_000_000_000;
 
 impl Order {
-    pub(crate) fn make(
-        upstream: Upstream,
-        serial: u64,
-        new: NewOrder,
-        now_s: i64,
-    ) -> Result<Self, SandboxError> {
+    pub(crate) fn make(upstream: Upstream, serial: u64, new: NewOrder, now_s: i64) -> Result<Self, SandboxError> {
         let refuse = |why: &str| Err(SandboxError::Invalid(why.to_owned()));
         if !(0..=MOST_FEN).contains(&new.paid_fen) || !(0..=MOST_FEN).contains(&new.discount_fen) {
             return refuse("paid_fen and discount_fen lie between 0 and 10000000000");
@@ -140,18 +130,13 @@ impl Order {
         }
         let known_method = match upstream {
             Upstream::Hydrogen => matches!(new.method, Method::Wechat | Method::Alipay),
-            Upstream::Fubei => matches!(
-                new.method,
-                Method::Wechat | Method::Alipay | Method::Unionpay
-            ),
+            Upstream::Fubei => matches!(new.method, Method::Wechat | Method::Alipay | Method::Unionpay),
             Upstream::TradeOrder => true,
         };
         if !known_method {
             return refuse("this upstream does not know this method");
         }
-        let status = new
-            .status
-            .unwrap_or_else(|| paid_words(upstream)[0].to_owned());
+        let status = new.status.unwrap_or_else(|| paid_words(upstream)[0].to_owned());
         check_status(upstream, &status)?;
         let created_at_s = new.created_at.unwrap_or(now_s);
         if beijing(created_at_s).is_none() || new.paid_at.is_some_and(|at| beijing(at).is_none()) {
@@ -161,25 +146,15 @@ impl Order {
 
         let mut references = made_numbers(upstream, serial, created_at_s, new.method);
         for (name, value) in new.references {
-            let Some(known) = reference_names(upstream)
-                .iter()
-                .find(|known| **known == name)
-            else {
-                return Err(SandboxError::Invalid(format!(
-                    "{upstream} has no number called {name}"
-                )));
+            let Some(known) = reference_names(upstream).iter().find(|known| **known == name) else {
+                return Err(SandboxError::Invalid(format!("{upstream} has no number called {name}")));
             };
             if value.is_empty() || (*known == "id" && value.parse::<i64>().is_err()) {
-                return Err(SandboxError::Invalid(format!(
-                    "{value:?} cannot be a {known} of {upstream}"
-                )));
+                return Err(SandboxError::Invalid(format!("{value:?} cannot be a {known} of {upstream}")));
             }
             references.insert(known, value);
         }
-        let id = references
-            .get(native_name(upstream))
-            .expect("made_numbers makes the native number")
-            .clone();
+        let id = references.get(native_name(upstream)).expect("made_numbers makes the native number").clone();
         Ok(Self {
             upstream,
             serial,
@@ -204,11 +179,7 @@ impl Order {
         OrderHandle {
             upstream: self.upstream,
             id: self.id.clone(),
-            references: self
-                .references
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
+            references: self.references.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             total_fen: self.total_fen(),
             paid_fen: self.paid_fen,
         }
@@ -234,9 +205,7 @@ impl Order {
         }
         let aspect = aspect
             .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         mix(self.variation ^ aspect) % choices
     }
 }
@@ -247,13 +216,7 @@ pub(crate) fn check_status(upstream: Upstream, status: &str) -> Result<(), Sandb
         Upstream::TradeOrder => status.parse::<i8>().is_ok(),
         Upstream::Fubei | Upstream::Hydrogen => !status.is_empty(),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(SandboxError::Invalid(format!(
-            "{upstream} cannot have the status {status:?}"
-        )))
-    }
+    if fits { Ok(()) } else { Err(SandboxError::Invalid(format!("{upstream} cannot have the status {status:?}"))) }
 }
 
 pub(crate) fn is_paid(upstream: Upstream, status: &str) -> bool {
@@ -280,102 +243,8 @@ pub(crate) fn reference_names(upstream: Upstream) -> &'static [&'static str] {
     match upstream {
         Upstream::Hydrogen => &["transaction_no", "trade_no", "id"],
         Upstream::TradeOrder => &["tradeOrderId", "payOrderId", "channelOrderNo"],
-        Upstream::Fubei => &[
-            "order_sn",
-            "merchant_order_sn",
-            "trade_no",
-            "platform_order_no",
-        ],
+        Upstream::Fubei => &["order_sn", "merchant_order_sn", "trade_no", "platform_order_no"],
     }
-}
-
-fn made_numbers(
-    upstream: Upstream,
-    serial: u64,
-    at_s: i64,
-    method: Method,
-) -> BTreeMap<&'static str, String> {
-    match upstream {
-        Upstream::Hydrogen => BTreeMap::from([
-            ("id", (47_963 + serial).to_string()),
-            ("trade_no", format!("1gAta{}", letters(mix(serial), 27))),
-            ("transaction_no", letters(mix(!serial), 32)),
-        ]),
-        Upstream::TradeOrder => {
-            let mut numbers = BTreeMap::from([("tradeOrderId", clock_number("E01", at_s, serial))]);
-            if !matches!(method, Method::Cash | Method::Member) {
-                numbers.insert("payOrderId", clock_number("P01", at_s, serial));
-                numbers.insert("channelOrderNo", format!("42000{serial:023}"));
-            }
-            numbers
-        }
-        Upstream::Fubei => {
-            let clock = beijing_text(at_s, "%Y%m%d%H%M%S");
-            BTreeMap::from([
-                ("order_sn", format!("{clock}{serial:06}")),
-                (
-                    "merchant_order_sn",
-                    format!("{}{serial:07}", beijing_text(at_s, "%Y%m%d%H%M%S")),
-                ),
-                (
-                    "trade_no",
-                    format!("{clock}{:014}", 83_049_000_000 + serial),
-                ),
-                ("platform_order_no", format!("4200{serial:016}")),
-            ])
-        }
-    }
-}
-
-/// `E01` + date + the twelve-hour clock (the family's own bug) + seven digits that count.
-pub(crate) fn clock_number(prefix: &str, at_s: i64, serial: u64) -> String {
-    format!(
-        "{prefix}{}{:07}",
-        beijing_text(at_s, "%Y%m%d%I%M%S"),
-        serial % 10_000_000
-    )
-}
-
-/// A text of letters and digits that depends on the seed alone.
-pub(crate) fn letters(seed: u64, count: usize) -> String {
-    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut state = seed;
-    (0..count)
-        .map(|_| {
-            state = mix(state);
-            let place = usize::try_from(state % 62).expect("less than 62");
-            char::from(ALPHABET[place])
-        })
-        .collect()
-}
-
-/// splitmix64: a fixed scramble, so that the same seed gives the same orders everywhere.
-pub(crate) fn mix(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// Wall clock of Beijing; none when the second lies outside of what can be written.
-pub(crate) fn beijing(at_s: i64) -> Option<DateTime> {
-    Timestamp::from_second(at_s)
-        .ok()
-        .map(|at| Offset::constant(8).to_datetime(at))
-}
-
-/// Wall clock of Beijing in the given pattern.
-pub(crate) fn beijing_text(at_s: i64, pattern: &str) -> String {
-    beijing(at_s).map_or_else(String::new, |at| at.strftime(pattern).to_string())
-}
-
-/// Reads `yyyy-MM-dd HH:mm:ss` of Beijing.
-pub(crate) fn beijing_second(text: &str) -> Option<i64> {
-    let at = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
-    Offset::constant(8)
-        .to_timestamp(at)
-        .ok()
-        .map(|at| at.as_second())
 }
 
 #[cfg(test)]
@@ -386,69 +255,26 @@ mod tests {
 
     #[test]
     fn made_numbers_have_the_upstreams_forms() {
-        let fubei = Order::make(Upstream::Fubei, 178_414, NewOrder::paid(8000), SEED_SECOND)
-            .expect("valid");
+        let fubei = Order::make(Upstream::Fubei, 178_414, NewOrder::paid(8000), SEED_SECOND).expect("valid");
         assert_eq!(fubei.id, "20170601215356178414");
         assert_eq!(fubei.number("merchant_order_sn").map(str::len), Some(21));
         assert_eq!(fubei.number("trade_no").map(str::len), Some(28));
-        let trade_order =
-            Order::make(Upstream::TradeOrder, 6, NewOrder::paid(1), SEED_SECOND).expect("valid");
+        let trade_order = Order::make(Upstream::TradeOrder, 6, NewOrder::paid(1), SEED_SECOND).expect("valid");
         assert_eq!(trade_order.id, "E01201706010953560000006");
-        let hydrogen =
-            Order::make(Upstream::Hydrogen, 0, NewOrder::paid(1), SEED_SECOND).expect("valid");
+        let hydrogen = Order::make(Upstream::Hydrogen, 0, NewOrder::paid(1), SEED_SECOND).expect("valid");
         assert_eq!(hydrogen.number("id"), Some("47963"));
-        assert_eq!(
-            (hydrogen.id.len(), hydrogen.number("trade_no").map(str::len)),
-            (32, Some(32))
-        );
+        assert_eq!((hydrogen.id.len(), hydrogen.number("trade_no").map(str::len)), (32, Some(32)));
     }
 
     #[test]
     fn orders_no_upstream_could_hold_are_refused() {
         let make = |upstream, new| Order::make(upstream, 1, new, SEED_SECOND).map(|order| order.id);
         assert!(make(Upstream::Fubei, NewOrder::paid(-1)).is_err());
-        assert!(
-            make(
-                Upstream::Hydrogen,
-                NewOrder {
-                    discount_fen: 1,
-                    ..NewOrder::paid(1)
-                }
-            )
-            .is_err()
-        );
-        assert!(
-            make(
-                Upstream::Fubei,
-                NewOrder {
-                    method: Method::Cash,
-                    ..NewOrder::paid(1)
-                }
-            )
-            .is_err()
-        );
-        assert!(
-            make(
-                Upstream::Fubei,
-                NewOrder::paid(1).reference("tradeOrderId", "1")
-            )
-            .is_err()
-        );
+        assert!(make(Upstream::Hydrogen, NewOrder { discount_fen: 1, ..NewOrder::paid(1) }).is_err());
+        assert!(make(Upstream::Fubei, NewOrder { method: Method::Cash, ..NewOrder::paid(1) }).is_err());
+        assert!(make(Upstream::Fubei, NewOrder::paid(1).reference("tradeOrderId", "1")).is_err());
         assert!(make(Upstream::Hydrogen, NewOrder::paid(1).reference("id", "x")).is_err());
-        let deposit = NewOrder {
-            status: Some("deposit".to_owned()),
-            ..NewOrder::paid(1)
-        };
+        let deposit = NewOrder { status: Some("deposit".to_owned()), ..NewOrder::paid(1) };
         assert!(make(Upstream::TradeOrder, deposit).is_err());
-    }
-
-    #[test]
-    fn beijing_wall_clock_is_read_back() {
-        assert_eq!(
-            beijing_text(SEED_SECOND, "%Y-%m-%d %H:%M:%S"),
-            "2017-06-01 21:53:56"
-        );
-        assert_eq!(beijing_second("2017-06-01 21:53:56"), Some(SEED_SECOND));
-        assert_eq!(beijing_second("2017-06-01"), None);
     }
 }

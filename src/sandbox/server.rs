@@ -4,7 +4,7 @@
 //! up, and so does the sandbox.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Form, FromRequest, Query, Request, State};
@@ -13,13 +13,12 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use tokio::sync::watch;
 
-use super::bookkeeping::Bookkeeping;
-use super::fault::{FaultKind, Faults, Operation, Upstream};
+use super::fault::{FaultKind, Operation, Upstream};
 use super::front::House;
 use super::hydrogen::HydrogenRequest;
+use super::inside::Inside;
 use super::json::{Fields, Json};
 use super::line::Line;
-use super::settings::{Credentials, Settings};
 use super::trade_order::{Parameters, Step};
 use super::{fubei, hydrogen, trade_order};
 
@@ -36,29 +35,18 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(status: u16, body: &Json) -> Self {
-        Self {
-            status,
-            content_type: "application/json;charset=utf-8",
-            body: body.text(),
-        }
+        Self { status, content_type: "application/json;charset=utf-8", body: body.text() }
     }
 
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        Self {
-            status,
-            content_type: "text/plain;charset=utf-8",
-            body: body.to_owned(),
-        }
+        Self { status, content_type: "text/plain;charset=utf-8", body: body.to_owned() }
     }
 
     pub(crate) fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let content_type = header::HeaderValue::from_static(self.content_type);
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response
     }
 }
@@ -72,66 +60,45 @@ pub(crate) enum Course {
     Unrecorded,
 }
 
-/// What an upstream needs to answer one call, under the lock.
-pub(crate) struct Desk<'a> {
-    pub(crate) books: &'a mut Bookkeeping,
-    pub(crate) credentials: &'a Credentials,
-    pub(crate) settings: &'a Settings,
-    pub(crate) now_s: i64,
-}
-
-/// Everything that changes while the sandbox runs.
-#[derive(Debug, Default)]
-pub(crate) struct Inside {
-    pub(crate) books: Bookkeeping,
-    pub(crate) faults: Faults,
-    pub(crate) credentials: Credentials,
-    pub(crate) settings: Settings,
-    /// How far the sandbox's clock goes ahead of the machine's.
-    pub(crate) clock_ahead_s: i64,
-}
-
-impl Inside {
-    pub(crate) fn now_s(&self) -> i64 {
-        machine_now_s().saturating_add(self.clock_ahead_s)
-    }
-
-    pub(crate) fn desk(&mut self) -> Desk<'_> {
-        let now_s = self.now_s();
-        Desk {
-            books: &mut self.books,
-            credentials: &self.credentials,
-            settings: &self.settings,
-            now_s,
-        }
-    }
-}
-
-pub(crate) fn machine_now_s() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 /// What all calls share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     inside: Mutex<Inside>,
     stopped: watch::Sender<bool>,
+    /// Ticks after every change, for those who wait for one.
+    changes: watch::Sender<u64>,
 }
 
 impl Shared {
     pub(crate) fn new(inside: Inside) -> Self {
-        Self {
-            inside: Mutex::new(inside),
-            stopped: watch::Sender::new(false),
-        }
+        Self { inside: Mutex::new(inside), stopped: watch::Sender::new(false), changes: watch::Sender::new(0) }
     }
 
     /// The books stay readable after a panic: a test that failed wants to see them.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is inside, and wakes those who wait for a change.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Inside) -> T) -> T {
+        let changed = change(&mut self.lock());
+        self.changes.send_modify(|ticks| *ticks = ticks.wrapping_add(1));
+        changed
+    }
+
+    /// Waits until a condition holds; false when the sandbox was stopped before it did.
+    pub(crate) async fn until(&self, mut holds: impl FnMut(&Inside) -> bool) -> bool {
+        let (mut changes, mut stopped) = (self.changes.subscribe(), self.stopped.subscribe());
+        loop {
+            changes.mark_unchanged();
+            if holds(&self.lock()) {
+                return true;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = stopped.wait_for(|stopped| *stopped) => return false,
+            }
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -161,10 +128,7 @@ struct Call {
 
 enum Wire {
     Fubei(Option<Fields>),
-    TradeOrder {
-        authorization: Option<String>,
-        parameters: Parameters,
-    },
+    TradeOrder { authorization: Option<String>, parameters: Parameters },
     Hydrogen(HydrogenRequest),
 }
 
@@ -172,11 +136,7 @@ impl Call {
     /// Reads a call; none when the path belongs to no upstream.
     async fn read(parts: Parts, body: Bytes) -> Option<Self> {
         let path = parts.uri.path().to_owned();
-        let path_and_query = parts
-            .uri
-            .path_and_query()
-            .map_or("/", |both| both.as_str())
-            .to_owned();
+        let path_and_query = parts.uri.path_and_query().map_or("/", |both| both.as_str()).to_owned();
         let text = || std::str::from_utf8(&body).ok();
         let (operation, wire) = if path == "/gateway" {
             let envelope = text().and_then(Fields::read);
@@ -187,13 +147,7 @@ impl Call {
             let authorization = header_text(&parts.headers, "authorization");
             // A JSON body is not read: parameters come by query or form alone.
             pairs.extend(form_pairs(parts, body).await);
-            (
-                trade_order::operation(&path),
-                Wire::TradeOrder {
-                    authorization,
-                    parameters: Parameters::read(pairs),
-                },
-            )
+            (trade_order::operation(&path), Wire::TradeOrder { authorization, parameters: Parameters::read(pairs) })
         } else if path.starts_with("/hserve/") {
             let request = HydrogenRequest {
                 method: parts.method.to_string(),
@@ -207,49 +161,47 @@ impl Call {
         } else {
             return None;
         };
-        Some(Self {
-            operation,
-            path_and_query,
-            wire,
-        })
+        Some(Self { operation, path_and_query, wire })
     }
 
     async fn carry_out(&self, shared: &Shared, course: Course) -> Answer {
-        let (step, gateway_time) = {
-            let mut inside = shared.lock();
+        let (step, gap, gateway_time) = shared.change(|inside| {
+            let gap = inside.settings.trade_order_check_gap;
             let gateway_time = inside.settings.trade_order_gateway_time;
             let mut desk = inside.desk();
             let step = match &self.wire {
-                Wire::Fubei(envelope) => Step::Answered(fubei::answer(
-                    &mut desk,
-                    envelope.as_ref(),
-                    self.operation,
-                    course,
-                )),
-                Wire::TradeOrder {
-                    authorization,
-                    parameters,
-                } => trade_order::begin(
-                    &mut desk,
-                    authorization.as_deref(),
-                    parameters,
-                    self.operation,
-                ),
-                Wire::Hydrogen(request) => {
-                    Step::Answered(hydrogen::answer(&mut desk, request, self.operation, course))
+                Wire::Fubei(envelope) => {
+                    let envelope = envelope.as_ref();
+                    Step::Answered(fubei::answer(&mut desk, envelope, self.operation, course))
                 }
+                Wire::TradeOrder { authorization, parameters } => {
+                    let token = authorization.as_deref();
+                    let step = trade_order::begin(&mut desk, token, parameters, self.operation);
+                    match step {
+                        // Without a gap nothing comes between the check and the row.
+                        Step::Checked(checked) if gap.is_zero() => {
+                            checked.write_row(&mut desk).map_or_else(Step::Answered, Step::Written)
+                        }
+                        step => step,
+                    }
+                }
+                Wire::Hydrogen(request) => Step::Answered(hydrogen::answer(&mut desk, request, self.operation, course)),
             };
-            (step, gateway_time)
-        };
-        match step {
-            Step::Answered(answer) => answer,
-            Step::Waits(on_its_way) => {
-                shared.wait(gateway_time).await;
-                let mut inside = shared.lock();
-                let now_s = inside.now_s();
-                trade_order::finish(&mut inside.books, now_s, &on_its_way, course)
+            (step, gap, gateway_time)
+        });
+        let on_its_way = match step {
+            Step::Answered(answer) => return answer,
+            Step::Written(on_its_way) => on_its_way,
+            Step::Checked(checked) => {
+                shared.wait(gap).await;
+                match shared.change(|inside| checked.write_row(&mut inside.desk())) {
+                    Ok(on_its_way) => on_its_way,
+                    Err(answer) => return answer,
+                }
             }
-        }
+        };
+        shared.wait(gateway_time).await;
+        shared.change(|inside| on_its_way.finish(&mut inside.desk(), course))
     }
 
     fn coded(&self, code: i64) -> Answer {
@@ -304,19 +256,14 @@ fn nothing() -> Response {
 
 async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
     let shared = &house.shared;
-    let fault = {
-        let mut inside = shared.lock();
+    let fault = shared.change(|inside| {
         inside.books.calls.count(call.operation);
         inside.faults.strike(call.operation)
-    };
+    });
     let Some(fault) = fault else {
         return call.carry_out(shared, Course::Plain).await.into_response();
     };
-    tracing::debug!(
-        operation = call.operation.name(),
-        ?fault,
-        "the sandbox's fault strikes"
-    );
+    tracing::debug!(operation = call.operation.name(), ?fault, "the sandbox's fault strikes");
     match fault {
         FaultKind::DropBefore => {
             line.cut();
@@ -346,9 +293,7 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
             });
             nothing()
         }
-        FaultKind::HttpBefore(status) => {
-            Answer::text(status, "the sandbox's fault").into_response()
-        }
+        FaultKind::HttpBefore(status) => Answer::text(status, "the sandbox's fault").into_response(),
         FaultKind::HttpAfter(status) => {
             call.carry_out(shared, Course::Plain).await;
             Answer::text(status, "the sandbox's fault").into_response()
@@ -356,12 +301,7 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
         FaultKind::Garbage => {
             call.carry_out(shared, Course::Plain).await;
             let body = "<html><body>\u{fffd}\u{1} gateway page</body></html>".to_owned();
-            Answer {
-                status: 200,
-                content_type: "text/html",
-                body,
-            }
-            .into_response()
+            Answer { status: 200, content_type: "text/html", body }.into_response()
         }
         FaultKind::Truncated => {
             let answer = call.carry_out(shared, Course::Plain).await;
@@ -382,17 +322,6 @@ async fn meet_fault(house: Arc<House>, line: Line, call: Call) -> Response {
         }
         FaultKind::Stuck => call.carry_out(shared, Course::Stuck).await.into_response(),
         FaultKind::Fails => call.carry_out(shared, Course::Fails).await.into_response(),
-        FaultKind::Unrecorded => call
-            .carry_out(shared, Course::Unrecorded)
-            .await
-            .into_response(),
-    }
-}
-
-#[cfg(test)]
-impl Desk<'_> {
-    /// An empty sandbox without a server, for tests of what lies behind the lock.
-    pub(crate) fn bench() -> Inside {
-        Inside::default()
+        FaultKind::Unrecorded => call.carry_out(shared, Course::Unrecorded).await.into_response(),
     }
 }

@@ -65,6 +65,9 @@ pub struct Settings {
     pub repeated_refund_no: RepeatedRefundNo,
     /// How long trade_order's own gateway takes for a refund; a second refund of the order meets 12077 meanwhile.
     pub trade_order_gateway_time: Duration,
+    /// How long trade_order waits between counting the refunds in progress and writing its own row; nothing by default.
+    /// With a gap two refunds of one order at once both pass the count, as they can on the real server.
+    pub trade_order_check_gap: Duration,
     /// Whether hydrogen's REST rows bear `refund_amount` once something was refunded; seed 001's rows do not.
     pub hydrogen_rest_refund_amount: RestRefundAmount,
     /// Whether the cloud function's table has its unique index; `health` tells, and without it nothing is refunded.
@@ -96,6 +99,7 @@ impl Default for Settings {
         Self {
             repeated_refund_no: RepeatedRefundNo::default(),
             trade_order_gateway_time: Duration::from_millis(5),
+            trade_order_check_gap: Duration::ZERO,
             hydrogen_rest_refund_amount: RestRefundAmount::default(),
             function_index: FunctionIndex::default(),
         }

@@ -1,18 +1,18 @@
-//! Rows and lists of the `trade_order` API: an order in fen, a gateway refund row, their filters and pages.
+//! Order rows of the `trade_order` API, all amounts in fen, and the filters and pages of its list.
 
-use super::bookkeeping::Refund;
-use super::books::RefundState;
 use super::fault::Upstream;
+use super::inside::Desk;
 use super::json::{Json, Object};
-use super::order::{Method, Order, beijing_second, beijing_text, clock_number};
-use super::server::{Answer, Desk};
-use super::trade_order::{Parameters, exception, product_id, refund_status};
+use super::numbers::{beijing_second, beijing_text};
+use super::order::{Method, Order};
+use super::server::Answer;
+use super::trade_order::{Parameters, exception, product_id};
 
-const MERCHANT_ID: i64 = 20_000_000;
+pub(crate) const MERCHANT_ID: i64 = 20_000_000;
 const DAY_S: i64 = 24 * 60 * 60;
 
 /// A time column. The seed's build labels Beijing wall clock `+0000`; only times made by Java are true UTC there.
-fn time(order: &Order, at_s: i64, origin: Origin) -> Json {
+pub(crate) fn time(order: &Order, at_s: i64, origin: Origin) -> Json {
     let offset_s = match origin {
         Origin::Database => 0,
         Origin::Java => -8 * 60 * 60,
@@ -25,19 +25,19 @@ fn time(order: &Order, at_s: i64, origin: Origin) -> Json {
 }
 
 #[derive(Clone, Copy)]
-enum Origin {
+pub(crate) enum Origin {
     Database,
     Java,
 }
 
-fn fen(order: &Order, amount_fen: i64) -> Json {
+pub(crate) fn fen(order: &Order, amount_fen: i64) -> Json {
     match order.vary("fen", 4) {
         3 => Json::Text(amount_fen.to_string()),
         _ => Json::Int(amount_fen),
     }
 }
 
-fn number_or_text(order: &Order, aspect: &str, number: i64) -> Json {
+pub(crate) fn number_or_text(order: &Order, aspect: &str, number: i64) -> Json {
     match order.vary(aspect, 4) {
         3 => Json::Text(number.to_string()),
         _ => Json::Int(number),
@@ -55,10 +55,7 @@ fn product_type(order: &Order) -> i64 {
 }
 
 fn status(order: &Order) -> i64 {
-    order
-        .status
-        .parse()
-        .expect("check_status lets only numbers in")
+    order.status.parse().expect("check_status lets only numbers in")
 }
 
 /// An order as `trade_order/get` shows it.
@@ -80,11 +77,7 @@ fn row(order: &Order) -> Object {
         1 => Json::Null,
         _ => Json::from("1001"),
     };
-    let subject = if order.subject.is_empty() {
-        "被扫支付"
-    } else {
-        order.subject.as_str()
-    };
+    let subject = if order.subject.is_empty() { "被扫支付" } else { order.subject.as_str() };
     let row = Object::new()
         .with("tradeOrderId", order.id.as_str())
         .with("tradeType", number_or_text(order, "tradeType", 1))
@@ -98,10 +91,7 @@ fn row(order: &Order) -> Object {
         .with("orderAmount", fen(order, order.total_fen()))
         .with("discountAmount", fen(order, order.discount_fen))
         .with("amount", fen(order, order.paid_fen))
-        .with(
-            "mchIncome",
-            fen(order, order.paid_fen - order.paid_fen / 160),
-        )
+        .with("mchIncome", fen(order, order.paid_fen - order.paid_fen / 160))
         .with("userId", format!("1347134619{:08}", order.serial))
         .with("channelUserId", Json::Null)
         .with("status", number_or_text(order, "status", status(order)))
@@ -111,10 +101,7 @@ fn row(order: &Order) -> Object {
         .with("goodsDesc", goods(order, subject));
     let row = match order.vary("coupon", 2) {
         0 => row.with("couponId", Json::Null),
-        _ => row
-            .with("mchCouponId", Json::Null)
-            .with("memberCouponNo", Json::Null)
-            .with("depositMode", 0_i64),
+        _ => row.with("mchCouponId", Json::Null).with("memberCouponNo", Json::Null).with("depositMode", 0_i64),
     };
     let row = row
         .with("storeNo", Json::Null)
@@ -125,18 +112,9 @@ fn row(order: &Order) -> Object {
         .with("memberTel", Json::Null)
         .with("givePoints", Json::Null)
         .with("refundTotalAmount", fen(order, order.refunded_fen))
-        .with(
-            "tradeSuccTime",
-            order.paid_at_s.map(|at| time(order, at, Origin::Java)),
-        )
-        .with(
-            "createTime",
-            time(order, order.created_at_s, Origin::Database),
-        )
-        .with(
-            "updateTime",
-            time(order, order.updated_at_s, Origin::Database),
-        );
+        .with("tradeSuccTime", order.paid_at_s.map(|at| time(order, at, Origin::Java)))
+        .with("createTime", time(order, order.created_at_s, Origin::Database))
+        .with("updateTime", time(order, order.updated_at_s, Origin::Database));
     match order.vary("newer build", 2) {
         0 => row,
         _ => row
@@ -174,36 +152,17 @@ fn goods(order: &Order, subject: &str) -> Json {
 }
 
 /// `page` (from 1) and `limit` of a list, and its rows cut to them; no rows at all are `data: null`.
-fn page<T>(parameters: &Parameters, rows: &[T], show: impl Fn(&T) -> Json) -> Answer {
-    let count = |name, default| {
-        parameters
-            .get(name)
-            .map_or(Some(default), |text| text.parse::<usize>().ok())
-    };
+pub(crate) fn page<T>(parameters: &Parameters, rows: &[T], show: impl Fn(&T) -> Json) -> Answer {
+    let count = |name, default| parameters.get(name).map_or(Some(default), |text| text.parse::<usize>().ok());
     let (Some(page @ 1..), Some(limit @ 1..)) = (count("page", 1), count("limit", 20)) else {
         return exception("java.lang.NumberFormatException");
     };
-    let shown: Vec<Json> = rows
-        .iter()
-        .skip((page - 1).saturating_mul(limit))
-        .take(limit)
-        .map(show)
-        .collect();
+    let shown: Vec<Json> = rows.iter().skip((page - 1).saturating_mul(limit)).take(limit).map(show).collect();
     let body = Object::new()
         .with("code", 0_i64)
         .with("msg", "success")
-        .with(
-            "data",
-            if rows.is_empty() {
-                Json::Null
-            } else {
-                Json::List(shown)
-            },
-        )
-        .with(
-            "count",
-            i64::try_from(rows.len()).expect("at most MOST_ROWS"),
-        )
+        .with("data", if rows.is_empty() { Json::Null } else { Json::List(shown) })
+        .with("count", i64::try_from(rows.len()).expect("at most MOST_ROWS"))
         .with("extData", Json::Null);
     Answer::json(200, &body.into())
 }
@@ -213,9 +172,7 @@ pub(crate) fn order_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
     let Some((from_s, to_s)) = create_time_bounds(desk.now_s, parameters) else {
         return exception("java.text.ParseException");
     };
-    let statuses = parameters
-        .get("ps[statusInString]")
-        .map(|list| list.split(',').map(str::trim).collect::<Vec<_>>());
+    let statuses = parameters.get("ps[statusInString]").map(|list| list.split(',').map(str::trim).collect::<Vec<_>>());
     let wanted = |order: &&Order| {
         let texts = [
             ("tradeOrderId", Some(order.id.clone())),
@@ -236,26 +193,18 @@ pub(crate) fn order_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
             ("productType", Some(product_type(order))),
             ("postType", None),
         ];
-        order.upstream == Upstream::TradeOrder
-            && texts.iter().all(|(name, own)| {
-                parameters
-                    .get(name)
-                    .is_none_or(|asked| Some(asked) == own.as_deref())
-            })
+        texts.iter().all(|(name, own)| parameters.get(name).is_none_or(|asked| Some(asked) == own.as_deref()))
             && numbers.iter().all(|(name, own)| {
                 let asked = parameters.get(name).filter(|asked| *asked != "-99");
                 asked.is_none_or(|asked| own.is_some_and(|own| own.to_string() == asked))
             })
-            && statuses
-                .as_ref()
-                .is_none_or(|list| list.contains(&order.status.as_str()))
+            && statuses.as_ref().is_none_or(|list| list.contains(&order.status.as_str()))
             && (from_s..=to_s).contains(&order.created_at_s)
     };
-    let mut rows: Vec<&Order> = desk.books.orders.iter().filter(wanted).collect();
+    let mut rows: Vec<&Order> =
+        desk.books.orders.iter().filter(|order| order.upstream == Upstream::TradeOrder).filter(wanted).collect();
     rows.sort_by_key(|order| std::cmp::Reverse((order.created_at_s, order.serial)));
-    page(parameters, &rows, |order| {
-        row(order).with("productName", product_name(order)).into()
-    })
+    page(parameters, &rows, |order| row(order).with("productName", product_name(order)).into())
 }
 
 fn product_name(order: &Order) -> &'static str {
@@ -300,121 +249,9 @@ fn create_time_bounds(now_s: i64, parameters: &Parameters) -> Option<(i64, i64)>
             (false, _) => text.to_owned(),
         };
         let at_s = beijing_second(&full)?;
-        bounds = if is_start {
-            (bounds.0.max(at_s), bounds.1)
-        } else {
-            (bounds.0, bounds.1.min(at_s))
-        };
+        bounds = if is_start { (bounds.0.max(at_s), bounds.1) } else { (bounds.0, bounds.1.min(at_s)) };
     }
     Some(bounds)
-}
-
-/// `refund_order/list`: the gateway's refund rows, newest first. Only five filters are known; any other, `payOrderId`
-/// included, is silently ignored. Cash and member refunds never came through the gateway, so they are not here.
-pub(crate) fn refund_list(desk: &Desk<'_>, parameters: &Parameters) -> Answer {
-    let bound = |name, none| parameters.get(name).map_or(Some(none), beijing_second);
-    let (Some(from_s), Some(to_s)) = (
-        bound("createTimeStart", i64::MIN),
-        bound("createTimeEnd", i64::MAX),
-    ) else {
-        return exception("java.text.ParseException");
-    };
-    let wanted = |refund: &&Refund| {
-        let order = &desk.books.orders[refund.order];
-        let is = |name, own: &str| parameters.get(name).is_none_or(|asked| asked == own);
-        order.upstream == Upstream::TradeOrder
-            && product_id(order).is_some()
-            && is("refundOrderId", &refund_order_id(refund))
-            && is("mchRefundNo", &refund.server_no)
-            && is("channelOrderNo", &channel_refund_no(refund))
-            && parameters
-                .get("status")
-                .filter(|asked| *asked != "-99")
-                .is_none_or(|asked| asked == gateway_status(refund).to_string())
-            && (from_s..=to_s).contains(&refund.at_s)
-    };
-    let mut rows: Vec<&Refund> = desk.books.refunds.iter().filter(wanted).collect();
-    rows.sort_by_key(|refund| std::cmp::Reverse((refund.at_s, refund.serial)));
-    page(parameters, &rows, |refund| {
-        refund_row(&desk.books.orders[refund.order], refund).into()
-    })
-}
-
-fn refund_order_id(refund: &Refund) -> String {
-    clock_number("R01", refund.at_s, refund.serial)
-}
-
-fn channel_refund_no(refund: &Refund) -> String {
-    format!("50000{:024}", refund.serial)
-}
-
-/// The gateway knows that the money moved even where the merchant's own row was never written.
-fn gateway_status(refund: &Refund) -> i64 {
-    if refund.money_moved {
-        refund_status(RefundState::Succeeded)
-    } else {
-        refund_status(refund.state)
-    }
-}
-
-fn refund_row(order: &Order, refund: &Refund) -> Object {
-    let (channel_type, channel_id) = match order.method {
-        Method::Alipay => ("alipay", "alipay_bar"),
-        Method::Unionpay => ("unionpay", "unionpay_bar"),
-        _ => ("wxpay", "wxpay_bar"),
-    };
-    let finished = refund
-        .finished_at_s
-        .or(refund.money_moved.then_some(refund.at_s));
-    Object::new()
-        .with("refundOrderId", refund_order_id(refund))
-        .with("payOrderId", order.number("payOrderId"))
-        .with("channelPayOrderNo", order.number("channelOrderNo"))
-        .with("mchId", number_or_text(order, "mchId", MERCHANT_ID))
-        .with("mchType", 1_i64)
-        .with("appId", "")
-        .with("mchRefundNo", refund.server_no.as_str())
-        .with("channelType", channel_type)
-        .with("channelId", channel_id)
-        .with("passageId", 1_i64)
-        .with("payAmount", fen(order, order.paid_fen))
-        .with("refundAmount", fen(order, refund.amount_fen))
-        .with("currency", "cny")
-        .with(
-            "status",
-            number_or_text(order, "refund status", gateway_status(refund)),
-        )
-        .with(
-            "result",
-            if gateway_status(refund) == 1 {
-                0_i64
-            } else {
-                gateway_status(refund)
-            },
-        )
-        .with("clientIp", "127.0.0.1")
-        .with("device", "")
-        .with("remarkInfo", refund.memo.as_str())
-        .with("channelUser", "")
-        .with("userName", Json::Null)
-        .with("channelMchId", Json::Null)
-        .with("channelOrderNo", channel_refund_no(refund))
-        .with("channelErrCode", Json::Null)
-        .with("channelErrMsg", Json::Null)
-        .with("extra", Json::Null)
-        .with("notifyUrl", "")
-        .with("param1", Json::Null)
-        .with("param2", Json::Null)
-        .with("expireTime", Json::Null)
-        .with(
-            "refundSuccTime",
-            finished.map(|at| time(order, at, Origin::Java)),
-        )
-        .with("createTime", time(order, refund.at_s, Origin::Database))
-        .with(
-            "updateTime",
-            time(order, finished.unwrap_or(refund.at_s), Origin::Database),
-        )
 }
 
 #[cfg(test)]
@@ -423,43 +260,19 @@ mod tests {
 
     fn bounds(name: &str, value: &str) -> Option<(i64, i64)> {
         // 2017-06-01 21:53:56 in Beijing.
-        create_time_bounds(
-            1_496_325_236,
-            &Parameters::read(vec![(name.to_owned(), value.to_owned())]),
-        )
+        create_time_bounds(1_496_325_236, &Parameters::read(vec![(name.to_owned(), value.to_owned())]))
     }
 
     #[test]
     fn date_parameters_are_beijing_days_and_times() {
         let midnight = 1_496_246_400;
-        assert_eq!(
-            bounds("queryStartDate", "2017-06-01"),
-            Some((midnight, i64::MAX))
-        );
-        assert_eq!(
-            bounds("queryEndDate", "2017-06-01"),
-            Some((i64::MIN, midnight + DAY_S - 1))
-        );
-        assert_eq!(
-            bounds("createTimeEnd", "2017-06-01 00:00:01"),
-            Some((i64::MIN, midnight + 1))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "today"),
-            Some((midnight, i64::MAX))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "yesterday"),
-            Some((midnight - DAY_S, midnight - 1))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "near2now_2"),
-            Some((midnight - DAY_S, i64::MAX))
-        );
-        assert_eq!(
-            bounds("queryDateRange", "near2yesterday_2"),
-            Some((midnight - 2 * DAY_S, midnight - 1))
-        );
+        assert_eq!(bounds("queryStartDate", "2017-06-01"), Some((midnight, i64::MAX)));
+        assert_eq!(bounds("queryEndDate", "2017-06-01"), Some((i64::MIN, midnight + DAY_S - 1)));
+        assert_eq!(bounds("createTimeEnd", "2017-06-01 00:00:01"), Some((i64::MIN, midnight + 1)));
+        assert_eq!(bounds("queryDateRange", "today"), Some((midnight, i64::MAX)));
+        assert_eq!(bounds("queryDateRange", "yesterday"), Some((midnight - DAY_S, midnight - 1)));
+        assert_eq!(bounds("queryDateRange", "near2now_2"), Some((midnight - DAY_S, i64::MAX)));
+        assert_eq!(bounds("queryDateRange", "near2yesterday_2"), Some((midnight - 2 * DAY_S, midnight - 1)));
         assert_eq!(bounds("createTimeStart", "yesterday"), None);
     }
 }

@@ -3,6 +3,8 @@
 mod architecture;
 mod fubei;
 mod ledger;
+mod sandbox;
+mod specs;
 mod support;
 mod wire_faults;
 mod wire_ledger;
