@@ -410,9 +410,8 @@ impl Gateway for FubeiGateway {
             let from = wanted.from.unwrap_or_else(|| to.saturating_sub(BILL_SPAN));
             let rows = page.limit.clamp(1, BILL_ROWS);
             let number = page.offset / u64::from(rows) + 1;
-            let number = u32::try_from(number).map_err(|_| {
-                ReadError::new(ReadErrorKind::Unsupported, format!("order.bill has no page {number}"))
-            })?;
+            let number = u32::try_from(number)
+                .map_err(|_| ReadError::new(ReadErrorKind::Unsupported, format!("order.bill has no page {number}")))?;
             let mut listed = self.bill(from, to, number, rows).await;
             if listed.as_ref().is_err_and(|error| self.renew_after(error)) {
                 listed = self.bill(from, to, number, rows).await;
