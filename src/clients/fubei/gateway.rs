@@ -61,7 +61,9 @@ macro_rules! numbered {
         match number.kind.as_str() {
             "order_sn" => biz.order_sn(Some(number.number.clone())),
             "trade_no" => biz.trade_no(Some(number.number.clone())),
-            _ => biz.merchant_order_sn(Some(number.number.clone())),
+            "merchant_order_sn" => biz.merchant_order_sn(Some(number.number.clone())),
+            // Without a number: callers have checked the kind, and the gateway would refuse.
+            _ => biz,
         }
     }};
 }
@@ -160,7 +162,8 @@ impl FubeiGateway {
         let named = match number.kind.as_str() {
             "order_sn" => bears(order.order_sn.as_ref()),
             "trade_no" => bears(order.trade_no.as_ref()),
-            _ => bears(order.merchant_order_sn.as_ref()),
+            "merchant_order_sn" => bears(order.merchant_order_sn.as_ref()),
+            _ => false,
         };
         if !named {
             let message = format!("order.query: asked for {number}, the answer bears another number");
@@ -211,6 +214,10 @@ impl FubeiGateway {
 
     /// Sends, and on a refusal asks at once what the books say.
     async fn send(&self, about: &RefundCall) -> Answer {
+        if !FETCH_BY.contains(&about.native.kind.as_str()) {
+            let failure = built(format!("fubei knows no number of the kind {}", about.native.kind));
+            return classify::refund_answer(&failure, now());
+        }
         match self.order_refund(about).await {
             Seen::Done { code, message, data, .. } => {
                 refunds::accepted(data.as_ref(), code, message, Some(&about.refund.key), now())

@@ -149,3 +149,13 @@ async fn an_answer_above_the_limit_is_in_doubt_and_not_kept() {
     let message = some("the answer could not be read: the answer is larger than the limit");
     assert_eq!(parts(answer), (Outcome::InDoubt, None, None, some("200"), message));
 }
+
+#[tokio::test]
+async fn a_number_of_another_upstream_is_not_sent() {
+    let server = WireServer::start([]).await;
+    let call = RefundCall { native: reference("tradeOrderId", "7"), ..refund_call(None) };
+    let answer = gateway(settings(&server.base_url)).refund(&call).await;
+    let message = some("the request could not be built: fubei knows no number of the kind tradeOrderId");
+    assert_eq!(parts(answer), (Outcome::NotSent, None, None, None, message));
+    assert!(server.requests().is_empty());
+}
