@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tillbook::clients::credential::StaticSecret;
 use tillbook::clients::http::HttpSettings;
-use tillbook::clients::{fubei, hydrogen};
+use tillbook::clients::{fubei, hydrogen, trade_order};
 use tillbook::gateway::Gateway;
 use tillbook::sandbox::{NewOrder, OrderHandle, Sandbox, Upstream};
 use tillbook::{
@@ -14,7 +14,7 @@ use tillbook::{
     Repeat, Requested, Sending, SyncOptions, SyncReport, Wanted,
 };
 
-pub(crate) const UPSTREAMS: [Upstream; 2] = [Upstream::Fubei, Upstream::Hydrogen];
+pub(crate) const UPSTREAMS: [Upstream; 3] = [Upstream::Fubei, Upstream::TradeOrder, Upstream::Hydrogen];
 
 pub(crate) struct Shop {
     pub(crate) sandbox: Arc<Sandbox>,
@@ -108,7 +108,10 @@ pub(crate) fn gateway(sandbox: &Sandbox, upstream: Upstream) -> Arc<dyn Gateway>
             let settings = fubei::FubeiSettings::new(http, known.fubei_app_id, secret(known.fubei_secret));
             Arc::new(fubei::FubeiGateway::new(settings).expect("usable settings"))
         }
-        Upstream::TradeOrder => panic!("soon"),
+        Upstream::TradeOrder => {
+            let settings = trade_order::TradeOrderSettings::new(http, secret(known.trade_order_token));
+            Arc::new(trade_order::TradeOrderGateway::new(settings).expect("usable settings"))
+        }
         Upstream::Hydrogen => {
             let (token, function) = (secret(known.hydrogen_token), secret(known.function_secret));
             let settings = hydrogen::HydrogenSettings::new(http, known.hydrogen_client_id, token, function);
