@@ -2,7 +2,7 @@
 //!
 //! `TILLBOOK_SPECS_DIR` (absolute) names a directory whose files replace ours one by one. Faults are printed all at
 //! once as `file:line:column: message`, so that cargo shows them and nothing else. The parts are in `build/`:
-//! `yaml.rs` reads, `lint.rs` checks, `generate.rs` writes; `required_table.rs` says what the adapters need.
+//! `yaml.rs` reads, `lint.rs` checks, `generate.rs` writes; `required*.rs` say what the adapters need.
 
 #[path = "build/docs.rs"]
 mod docs;
@@ -18,8 +18,12 @@ mod lint_schema;
 mod open_enum;
 #[path = "build/required.rs"]
 mod required;
+#[path = "build/required_hydrogen.rs"]
+mod required_hydrogen;
 #[path = "build/required_table.rs"]
 mod required_table;
+#[path = "build/required_trade_order.rs"]
+mod required_trade_order;
 #[path = "build/yaml.rs"]
 mod yaml;
 

@@ -2,15 +2,16 @@
 //!
 //! A consumer may build against an edited copy of a spec (`TILLBOOK_SPECS_DIR`). Without this table a field that was
 //! removed, renamed or retyped there would surface as compile errors inside a dependency; with it, as one message that
-//! names spec, line, operation and field. Whoever makes an adapter read a new field adds it to the table in
-//! `required_table.rs`. Start at [`check`].
+//! names spec, line, operation and field. Whoever makes an adapter read a new field adds it to its table
+//! (`required_table.rs`, `required_trade_order.rs`, `required_hydrogen.rs`). Start at [`check`].
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::required_table::TABLE;
+use super::required_table::{TABLE, Table};
 use super::yaml::{Document, Fault, join};
+use super::{required_hydrogen, required_trade_order};
 
 /// One operation an adapter calls.
 #[derive(Debug)]
@@ -45,14 +46,18 @@ pub(crate) enum Field {
 /// Words of open enums that an adapter matches by the variant's name: (spec, component, variants).
 pub(crate) type Variants = (&'static str, &'static str, &'static [&'static str]);
 
+/// One table per adapter.
+const TABLES: [&Table; 3] = [&TABLE, &required_trade_order::TABLE, &required_hydrogen::TABLE];
+
 /// Every required part that the spec `name` lacks; one fault per place, however many operations share it.
 pub(crate) fn check(name: &str, document: &Document) -> Vec<Fault> {
     let mut problems = Problems::default();
-    for operation in TABLE.operations.iter().filter(|operation| operation.spec == name) {
+    let operations = TABLES.iter().flat_map(|table| table.operations);
+    for operation in operations.filter(|operation| operation.spec == name) {
         check_operation(document, operation, &mut problems);
     }
     let mut faults = problems.into_faults(document);
-    for (spec, component, variants) in TABLE.variants {
+    for (spec, component, variants) in TABLES.iter().flat_map(|table| table.variants) {
         if *spec == name {
             check_variants(document, component, variants, &mut faults);
         }

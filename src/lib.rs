@@ -29,11 +29,11 @@ pub mod blocking;
 pub mod sandbox;
 
 pub use domain::decide::Repeat;
-pub use future::BoxFuture;
 pub use domain::{
     AccountName, DeviceName, Facts, Money, MoneyError, OrderId, OrderRecord, OrderStatus, Reference, Refund, RefundKey,
     RefundState, RefundStatus, Rejection, Requested, Timestamp,
 };
+pub use future::BoxFuture;
 pub use ledger::{
     AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest, Refunded,
     Sending, SystemClock, Wanted,

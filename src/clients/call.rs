@@ -5,7 +5,7 @@
 //! answer. Nothing here repeats a call, and nothing here logs a body.
 //!
 //! An adapter makes a [`Call`], runs the generated method on a client that carries it, and lets
-//! [`Call::conclude`] turn the result into a [`Reply`] or a [`Failure`].
+//! `Call::conclude` turn the result into a [`Reply`] or a [`Failure`].
 
 use std::fmt;
 use std::future::Future;
@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use jiff::Timestamp;
 use progenitor_client::{Error, ResponseValue};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::{HeaderMap, HeaderName};
 use serde::de::DeserializeOwned;
 
 use super::credential::CredentialError;
@@ -82,8 +81,10 @@ impl From<CredentialError> for AuthorizeError {
 
 /// `text` as a header value that no log shows.
 #[cfg(any(feature = "hydrogen", feature = "trade_order"))]
-pub(crate) fn secret_header(text: &SecretString) -> Result<HeaderValue, AuthorizeError> {
-    let mut value = HeaderValue::from_str(text.expose_secret())
+pub(crate) fn secret_header(text: &secrecy::SecretString) -> Result<reqwest::header::HeaderValue, AuthorizeError> {
+    use secrecy::ExposeSecret;
+
+    let mut value = reqwest::header::HeaderValue::from_str(text.expose_secret())
         .map_err(|_| AuthorizeError::Request("the secret holds a character that no header may have".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
@@ -315,6 +316,7 @@ fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
 /// Implements progenitor's hooks for the generated client in scope: every call goes through [`Wire`].
 ///
 /// Also gives the client `with_call`, which an adapter uses for each call.
+#[cfg(any(feature = "fubei", feature = "hydrogen", feature = "trade_order"))]
 macro_rules! hooks {
     ($client:ty) => {
         impl progenitor_client::ClientHooks<$crate::clients::call::Wire> for $client {
@@ -345,4 +347,5 @@ macro_rules! hooks {
         }
     };
 }
+#[cfg(any(feature = "fubei", feature = "hydrogen", feature = "trade_order"))]
 pub(crate) use hooks;

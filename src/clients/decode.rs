@@ -46,10 +46,40 @@ pub struct SeenRefund {
     pub at: Option<Timestamp>,
 }
 
+/// What the ledger makes of a body that `operation` of `gateway` was answered with; `now` becomes the time of asking.
+///
+/// | gateway | operations |
+/// | --- | --- |
+/// | `hydrogen` | `order.list`, `order.get`, `refund` (what the cloud function answers) |
+/// | `trade_order` | `order.get`, `order.list`, `refund`, `refund.list` |
+/// | `fubei` | `order.query`, `order.refund`, `refund.query`, `refund.statistics`, `order.bill` |
+///
+/// # Errors
+/// A gateway or an operation that is none of these or was not built in, and what the gateway's own `decode` refuses.
+pub fn decode(gateway: &str, operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
+    // Unused where no gateway was built in.
+    let _ = (operation, body, now);
+    match gateway {
+        #[cfg(feature = "fubei")]
+        "fubei" => super::fubei::decode(operation, body, now),
+        #[cfg(feature = "trade_order")]
+        "trade_order" => super::trade_order::decode(operation, body, now),
+        #[cfg(feature = "hydrogen")]
+        "hydrogen" => super::hydrogen::decode(operation, body, now),
+        _ => Err(DecodeError::Gateway { gateway: gateway.to_owned() }),
+    }
+}
+
 /// Why a body says nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
+    /// No such gateway.
+    #[error("`{gateway}` is no gateway of this build; fubei, trade_order and hydrogen are features of it")]
+    Gateway {
+        /// The gateway asked for.
+        gateway: String,
+    },
     /// No such operation can be decoded.
     #[error("`{operation}` cannot be decoded; one of {known}")]
     Operation {

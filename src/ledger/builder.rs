@@ -16,18 +16,14 @@ pub use crate::storage::embedded::Profile;
 
 /// How a ledger is opened.
 pub struct LedgerBuilder {
-    device: DeviceName,
     options: EmbeddedOptions,
     clock: Arc<dyn Clock>,
 }
 
 impl Default for LedgerBuilder {
     fn default() -> LedgerBuilder {
-        LedgerBuilder {
-            device: DeviceName::new("till").expect("a plain word"),
-            options: EmbeddedOptions::default(),
-            clock: Arc::new(SystemClock),
-        }
+        let device = DeviceName::new("till").expect("a plain word");
+        LedgerBuilder { options: EmbeddedOptions::new(device), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -36,7 +32,7 @@ impl LedgerBuilder {
     /// here. Two devices must not share one.
     #[must_use]
     pub fn device(mut self, device: DeviceName) -> LedgerBuilder {
-        self.device = device;
+        self.options.device = device;
         self
     }
 
@@ -77,12 +73,11 @@ impl LedgerBuilder {
     /// # Errors
     /// [`StorageError::Locked`](crate::storage::StorageError::Locked) names the other owner;
     /// [`Damaged`](crate::storage::StorageError::Damaged) file and position. Nothing was changed.
-    pub async fn open(mut self, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
+    pub async fn open(self, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
         let dir = dir.as_ref().to_owned();
-        self.options.device = self.device.clone();
         let options = self.options.clone();
         // Replay and fsyncs block; a panic in there is reported, not passed on.
-        let storage = tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await??;
+        let storage = tokio::task::spawn_blocking(move || Embedded::open(&dir, &options)).await??;
         self.owner(Arc::new(storage)).await
     }
 
@@ -102,7 +97,7 @@ impl LedgerBuilder {
     /// # Errors
     /// None today.
     pub async fn in_memory(self) -> Result<Ledger, Error> {
-        let storage = Arc::new(Memory::new(self.device.clone()));
+        let storage = Arc::new(Memory::new(self.options.device.clone()));
         self.owner(storage).await
     }
 
@@ -124,7 +119,7 @@ impl LedgerBuilder {
     }
 
     fn over(self, storage: Arc<dyn Storage>) -> Ledger {
-        let (device, clock) = (self.device, self.clock);
+        let (device, clock) = (self.options.device, self.clock);
         let accounts = RwLock::default();
         Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes: Lanes::default() }) }
     }

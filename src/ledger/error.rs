@@ -82,6 +82,8 @@ fn storage_kind(error: &StorageError) -> &'static str {
         StorageError::Poisoned { .. } => "poisoned",
         StorageError::Locked { .. } => "locked",
         StorageError::Damaged { .. } => "damaged",
+        StorageError::Unreadable { .. } => "unreadable_journal",
+        StorageError::UnknownPage { .. } => "malformed",
         StorageError::NewerFormat { .. } => "newer_format",
         StorageError::NoLedger { .. } => "no_ledger",
         StorageError::ReadOnly => "read_only",

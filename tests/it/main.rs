@@ -5,6 +5,7 @@ mod fubei;
 mod ledger;
 mod sandbox;
 mod specs;
+mod storage;
 mod support;
 mod wire_faults;
 mod wire_ledger;

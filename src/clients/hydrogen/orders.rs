@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::clients::fields::{Details, Numbers, Strange, instant, money, reference, unknown_status};
+use crate::clients::fields::{Details, Numbers, Strange, instant, money, reference, unknown_status, without_fractions};
 use crate::clients::wire::{Fen, Text, Yuan};
 use crate::domain::{Facts, GatewayName, Money, OrderStatus, PaidAtSource, PaymentMethod, Timestamp};
 
@@ -129,18 +129,6 @@ fn says_something(value: &Value) -> bool {
         Value::Array(list) => !list.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,
-    }
-}
-
-/// JSON of unknown meaning, each fraction as its text: it may be money, and details hold no floats.
-fn without_fractions(value: Value) -> Value {
-    match value {
-        Value::Number(number) if !number.is_i64() && !number.is_u64() => Value::String(number.to_string()),
-        Value::Array(list) => Value::Array(list.into_iter().map(without_fractions).collect()),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, without_fractions(value))).collect())
-        }
-        value => value,
     }
 }
 

@@ -223,7 +223,13 @@ impl Gateway for Desk {
             let orders: Vec<Facts> =
                 numbers.iter().skip(skip).take(most).filter_map(|number| books.facts(number)).collect();
             let next = (skip + orders.len() < numbers.len()).then_some(page.offset + orders.len() as u64);
-            Ok(OrderPage { orders, mentioned: Vec::new(), bad_rows: Vec::new(), next, total: Some(numbers.len() as u64) })
+            Ok(OrderPage {
+                orders,
+                mentioned: Vec::new(),
+                bad_rows: Vec::new(),
+                next,
+                total: Some(numbers.len() as u64),
+            })
         })
     }
 
