@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tillbook::clients::decode::{DecodeError, Decoded, SeenRefund};
-use tillbook::domain::decide::{self, Context, Found, Seen};
+use tillbook::clients::decode::{DecodeError, Decoded, SeenRefund, decode};
+use tillbook::domain::decide::{self as rules, Context, Found, Seen};
 use tillbook::domain::{Answer, Rules};
 use tillbook::gateway::BadRow;
 use tillbook::{AccountName, DeviceName, Facts, OrderId, OrderRecord};
@@ -22,7 +22,8 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Reads the body and prints orders, or an outcome with its refunds.
 pub(crate) fn run(output: Output, args: &DecodeArgs) -> Result<Exit, Failure> {
     let body = read(args.file.as_deref())?;
-    let decoded = tillbook::clients::decode(&args.gateway, &args.operation, &body).map_err(failure)?;
+    let now = jiff::Timestamp::now().into();
+    let decoded = decode(&args.gateway, &args.operation, &body, now).map_err(failure)?;
     let (mut document, text, bad_rows) = match decoded {
         Decoded::Orders { orders, bad_rows } => {
             let records =
@@ -92,8 +93,8 @@ fn record(facts: Facts, gateway: &str) -> Result<OrderRecord, Failure> {
     };
     let found = Found { record: None, holders: Vec::new(), key_holder: None };
     let seen = Seen { facts: facts.into(), rules: Rules::default() };
-    decide::facts(&context, &found, &seen)
-        .and_then(|events| decide::after(&context, &found, events))
+    rules::facts(&context, &found, &seen)
+        .and_then(|events| rules::after(&context, &found, events))
         .map_err(|error| internal(&error))
 }
 

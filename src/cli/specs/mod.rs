@@ -16,8 +16,12 @@ mod lint_schema;
 #[path = "../../../build/required.rs"]
 #[allow(dead_code, reason = "the generator uses parts that the check alone does not")]
 mod required;
+#[path = "../../../build/required_hydrogen.rs"]
+mod required_hydrogen;
 #[path = "../../../build/required_table.rs"]
 mod required_table;
+#[path = "../../../build/required_trade_order.rs"]
+mod required_trade_order;
 #[path = "../../../build/yaml.rs"]
 #[allow(dead_code, reason = "the generator uses parts that the check alone does not")]
 mod yaml;
