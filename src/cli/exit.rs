@@ -99,7 +99,7 @@ kinds! {
     "over_refundable"      Refused     "more than what may still be refunded";
     "window_closed"        Refused     "too long after the payment";
     "too_many_refunds"     Refused     "the order has had all the refunds that the upstream allows";
-    "looks_repeated"       Refused     "a refund like this one was asked for a moment ago; `--again` if it is meant";
+    "looks_repeated"       Refused     "a refund like this one was asked for a moment ago; see `--again`";
     "unknown_refund"       Refused     "no refund of that key";
     "not_cancelable"       Refused     "the refund may have been executed and cannot be withdrawn";
     "declined"             Declined    "the upstream declined the refund; no money moved";
@@ -110,7 +110,7 @@ kinds! {
     "sync_incomplete"      Failed      "some account could not be synced; the report names it";
     "check_failed"         Failed      "some account failed its check; the report names it";
     "promise_broken"       Failed      "a promise of the demo does not hold";
-    "upstream"             Failed      "the upstream could not be asked or its answer could not be read; `reason` says which";
+    "upstream"             Failed      "the upstream could not be asked, or not be understood; see `reason`";
     "same_merchant"        Failed      "two accounts are one merchant; one order's refunds belong to one account";
     "outcome_not_written"  Failed      "the refund was sent and its outcome could not be written; it stays held";
     "moved"                Failed      "the order got another id meanwhile; ask again";
@@ -119,6 +119,7 @@ kinds! {
     "disk_full"            Failed      "no space left; nothing was written";
     "poisoned"             Failed      "an earlier write failed; open the ledger again";
     "damaged"              Failed      "the journal is damaged in its middle; file and position are named";
+    "unreadable_journal"   Failed      "the journal holds what this version cannot read; the place is named";
     "broken_history"       Failed      "an event does not follow from those before it";
     "newer_format"         Failed      "the ledger was written by a newer version";
     "no_ledger"            Failed      "there is no ledger in that directory";

@@ -179,10 +179,8 @@ pub(crate) fn refunds(rows: &[(Arc<OrderRecord>, Refund)]) -> String {
 }
 
 fn refund_cells(refund: &Refund) -> Vec<Cell> {
-    let note = match (&refund.code, &refund.message) {
-        (Some(code), Some(message)) => format!("{code} {message}"),
-        (code, message) => code.clone().or_else(|| message.clone()).or_else(|| refund.memo.clone()).unwrap_or_default(),
-    };
+    let words = [&refund.code, &refund.message, &refund.memo];
+    let note: Vec<&str> = words.into_iter().filter_map(|word| word.as_deref()).collect();
     vec![
         Cell::new(&refund.key),
         amount(refund.amount),
@@ -190,7 +188,7 @@ fn refund_cells(refund: &Refund) -> Vec<Cell> {
         Cell::new(refund.upstream_refund_no.as_deref().unwrap_or("-")),
         Cell::new(refund.by.as_deref().unwrap_or("-")),
         Cell::new(beijing(Some(refund.state_at))),
-        Cell::new(note),
+        Cell::new(note.join(" · ")),
     ]
 }
 

@@ -61,11 +61,13 @@ fn read(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
 }
 
 fn failure(error: DecodeError) -> Failure {
-    let kind = match &error {
-        DecodeError::Operation { .. } => "unknown_operation",
-        _ => "unreadable_body",
-    };
-    Failure::of(kind, &error)
+    match &error {
+        DecodeError::Gateway { .. } | DecodeError::Operation { .. } => Failure::of("unknown_operation", &error),
+        DecodeError::Refused { code, .. } => {
+            Failure::of("upstream", &error).fact("reason", "refused").fact("code", code.as_str())
+        }
+        _ => Failure::of("unreadable_body", &error),
+    }
 }
 
 /// The failure that rows are which could not be read; those that could are printed all the same.

@@ -29,7 +29,11 @@ async fn refused_credentials_leave_a_refund_queued_and_one_sync_after_mending_se
         program.sandbox.set_credentials(spoilt(&known));
 
         let queued = program.json(&["refund", &name, "--amount", "30", "--key", "waits"]).await.done();
-        assert_eq!((&queued["refund"]["state"], &queued["order"]["held"]), (&json!("queued"), &json!("30.00")), "{upstream}");
+        assert_eq!(
+            (&queued["refund"]["state"], &queued["order"]["held"]),
+            (&json!("queued"), &json!("30.00")),
+            "{upstream}"
+        );
         assert!(queued["waiting"].is_string(), "{queued}");
         let checked = program.json(&["check"]).await;
         assert_eq!(checked.failure(), (1, "check_failed".to_owned()));
@@ -47,7 +51,11 @@ async fn refused_credentials_leave_a_refund_queued_and_one_sync_after_mending_se
         let book = program.sandbox.books().order(upstream, &order.id).cloned().expect("known");
         assert_eq!((book.refunds.len(), book.money_out_fen), (1, 3000), "{upstream}");
         let shown = program.json(&["show", &name]).await.done();
-        assert_eq!((&shown["refunds"][0]["state"], &shown["refunded"]), (&json!("succeeded"), &json!("30.00")), "{upstream}");
+        assert_eq!(
+            (&shown["refunds"][0]["state"], &shown["refunded"]),
+            (&json!("succeeded"), &json!("30.00")),
+            "{upstream}"
+        );
     }
 }
 
@@ -105,7 +113,8 @@ async fn an_order_recorded_offline_is_refunded_after_the_upstream_confirms_it() 
     let (order, name) = program.order(Upstream::Fubei, "80.00");
     program.sandbox.network_down().await;
     let reference = format!("order_sn={}", order.id);
-    let recorded = program.json(&["record", "shop-1", "--ref", &reference, "--paid", "80.00", "--by", "kiosk"]).await.done();
+    let recorded =
+        program.json(&["record", "shop-1", "--ref", &reference, "--paid", "80.00", "--by", "kiosk"]).await.done();
     assert_eq!((&recorded["provisional"], &recorded["refundable"]), (&json!(true), &json!("80.00")));
     assert_eq!(recorded["references"], json!({"order_sn": order.id}));
     let queued = program.json(&["refund", &name, "--amount", "20"]).await.done();

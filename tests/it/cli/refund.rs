@@ -21,7 +21,10 @@ async fn part_then_rest_then_one_fen_too_much_at_each_upstream() {
             .done();
         let refund = &part["refund"];
         assert_eq!((&refund["key"], &refund["amount_fen"]), (&json!("part-1"), &json!(1250)));
-        assert_eq!((&refund["memo"], &refund["by"], &refund["device"]), (&json!("凉了"), &json!("cashier-7"), &json!("till-1")));
+        assert_eq!(
+            (&refund["memo"], &refund["by"], &refund["device"]),
+            (&json!("凉了"), &json!("cashier-7"), &json!("till-1"))
+        );
         assert!(refund["state"] == "succeeded" || refund["state"] == "accepted", "{part}");
         assert_eq!(part["replayed"], false);
         program.json(&["sync"]).await.done();
@@ -30,9 +33,17 @@ async fn part_then_rest_then_one_fen_too_much_at_each_upstream() {
         assert_eq!((&rest["refund"]["amount"], &rest["refund"]["requested"]), (&json!("67.50"), &json!("all")));
         program.json(&["sync"]).await.done();
         let shown = program.json(&["show", &name]).await.done();
-        assert_eq!((&shown["refunded"], &shown["held"], &shown["refundable"]), (&json!("80.00"), &json!("0.00"), &json!("0.00")));
+        assert_eq!(
+            (&shown["refunded"], &shown["held"], &shown["refundable"]),
+            (&json!("80.00"), &json!("0.00"), &json!("0.00"))
+        );
         assert_eq!(shown["refund_status"], "complete");
-        let states: Vec<&str> = shown["refunds"].as_array().expect("refunds").iter().map(|r| r["state"].as_str().expect("a state")).collect();
+        let states: Vec<&str> = shown["refunds"]
+            .as_array()
+            .expect("refunds")
+            .iter()
+            .map(|r| r["state"].as_str().expect("a state"))
+            .collect();
         assert_eq!(states, ["succeeded", "succeeded"]);
         assert_eq!(program.sandbox.books().money_out_fen(upstream, &order.id), Some(8000));
 
@@ -40,7 +51,10 @@ async fn part_then_rest_then_one_fen_too_much_at_each_upstream() {
         let over = program.json(&["refund", &name, "--amount", "0.01", "--key", "more"]).await;
         assert_eq!(over.failure(), (3, "over_refundable".to_owned()));
         let error = &over.json()["error"];
-        assert_eq!((&error["asked_fen"], &error["refundable_fen"], &error["paid_fen"]), (&json!(1), &json!(0), &json!(8000)));
+        assert_eq!(
+            (&error["asked_fen"], &error["refundable_fen"], &error["paid_fen"]),
+            (&json!(1), &json!(0), &json!(8000))
+        );
         assert_eq!(program.sandbox.calls(), calls, "a refused refund makes no call");
     }
 }
@@ -58,7 +72,10 @@ async fn the_same_key_again_is_the_same_answer_and_another_amount_is_refused_by_
     let other = program.json(&["refund", &name, "--amount", "30", "--key", "once"]).await;
     assert_eq!(other.failure(), (3, "replay_differs".to_owned()));
     let error = &other.json()["error"];
-    assert_eq!((&error["field"], &error["recorded"], &error["asked"]), (&json!("amount"), &json!("20.00"), &json!("30.00")));
+    assert_eq!(
+        (&error["field"], &error["recorded"], &error["asked"]),
+        (&json!("amount"), &json!("20.00"), &json!("30.00"))
+    );
     assert_eq!(program.sandbox.calls(), calls, "neither asked anybody");
     assert_eq!(program.sandbox.books().by_client_no("once").len(), 1);
     assert_eq!(program.sandbox.books().money_out_fen(Upstream::Fubei, &order.id), Some(2000));

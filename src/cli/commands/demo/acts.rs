@@ -115,10 +115,11 @@ pub(super) async fn refund_in_parts(stage: &mut Stage) -> Result<(), Failure> {
         let again = stage.refund(order, &part, Requested::Exactly(yuan_of("12.50")?)).await?;
         replays += u32::from(again.replayed && stage.sandbox.calls().total == calls);
         stage.say(format!(
-            "{}: 12.50 of 80.00 {} {} · the same key again: the same answer, no call",
+            "{}\n  12.50 of 80.00: {} {} · its key again: {}",
             order_name(&first.order),
             first.refund.state,
             first.refund.state.chinese(),
+            if again.replayed { "the same answer, no call" } else { "another refund" },
         ));
         part_keys.push((*upstream, part));
     }
@@ -134,7 +135,7 @@ pub(super) async fn refund_in_parts(stage: &mut Stage) -> Result<(), Failure> {
         let record = stage.ledger()?.order(&account(*upstream)?, &wanted(order)).await?;
         let rest = record.refunds.last().map_or(Money::ZERO, |refund| refund.amount);
         stage.say(format!(
-            "{}: the rest, {rest}, {} · refunded 已退 {} · refundable 可退 {}",
+            "{}\n  the rest, {rest}: {} · refunded 已退 {} · refundable 可退 {}",
             order_name(&record),
             record.refunds.last().map_or("", |refund| refund.state.chinese()),
             record.refunded(),
@@ -329,13 +330,14 @@ pub(super) async fn close_the_books(stage: &mut Stage) -> Result<(), Failure> {
         report.differences.len()
     ));
     let books = stage.sandbox.books();
-    let (mut counted, mut excess, mut out) = (0_i64, 0, 0_i64);
+    let (mut counted, mut excess, mut refunds, mut out) = (0_i64, 0, 0, 0_i64);
     for book in books.orders.iter().filter(|book| book.money_out_fen > 0 || !book.refunds.is_empty()) {
         let number = Wanted { kind: None, number: book.id.clone() };
         let Some(record) = stage.ledger()?.known_order(&account(book.upstream)?, &number).await? else { continue };
         if record.facts.status == OrderStatus::Paid {
             counted += record.refunded().saturating_add(record.held()).fen();
         }
+        refunds += record.refunds.len();
         excess += usize::from(!record.excess().is_zero());
         out += Totals::of_book(book).refunded;
     }
@@ -348,8 +350,17 @@ pub(super) async fn close_the_books(stage: &mut Stage) -> Result<(), Failure> {
     );
     stage.promise(
         "Both books agree to the fen, and history explains each",
-        counted == out && report.differences.is_empty(),
-        format!("{} refunded or held, {} differences", fen(counted)?, report.differences.len()),
+        // A verification that looked at nothing finds nothing: it must have seen every order and every refund.
+        counted == out
+            && report.differences.is_empty()
+            && usize::try_from(report.orders).is_ok_and(|orders| orders == books.orders.len())
+            && usize::try_from(report.refunds).is_ok_and(|seen| seen >= refunds),
+        format!(
+            "{} refunded or held; {} orders recomputed, {} differences",
+            fen(counted)?,
+            report.orders,
+            report.differences.len()
+        ),
         format!("{} out", fen(out)?),
     );
     Ok(())

@@ -60,10 +60,13 @@ impl Stage {
         let format = if output.is_json() { Format::Json } else { Format::Text };
         let session = Session::start(Global::of_config(config, format))?;
         let mut stage = Stage { output, sandbox, directory, session, ledger: None, promises: Vec::new() };
-        stage.say("tillbook demo: every figure below is read from the ledger or from the sandbox when it is printed\n");
+        stage.say("tillbook demo: each figure below is read from the ledger or the sandbox as it is printed");
+        stage.act("The stage 舞台");
         stage.say(format!("sandbox 沙盒    three upstreams at {}, whose money really moves", stage.sandbox.base_url()));
-        let kept = if stage.directory.temporary { " (temporary; --data DIR keeps it)" } else { "" };
-        stage.say(format!("ledger 账本     {}{kept}", stage.session.data().display()));
+        stage.say(format!("ledger 账本     {}", stage.session.data().display()));
+        if stage.directory.temporary {
+            stage.say("                temporary: gone when this ends; --data DIR keeps it");
+        }
         stage.say("accounts 账户   shop-1 fubei 付呗 · shop-2 trade_order · shop-3 hydrogen 知晓云");
         stage.say("settings 设置   refund_interval = \"0s\": the demo does not wait the 60 s that WeChat asks for");
         stage.say("                between two refunds of one order; a shop leaves that setting out");
