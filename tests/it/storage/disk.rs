@@ -108,7 +108,7 @@ async fn a_full_disk_refuses_holds_and_still_takes_the_outcomes_of_all_that_is_u
     assert!(!error.is_final());
     assert!(written > 20, "only {written} holds were written");
     assert_eq!(ledger.find_refund(&account(), &key(&format!("r-{written}"))).await.expect("readable"), None);
-    let error = ledger.put_cursor("orders", "x".repeat(100)).await.expect_err("no room");
+    let error = ledger.put_cursor("orders", "x".repeat(2000)).await.expect_err("no room");
     assert!(matches!(error, StorageError::DiskFull { .. }), "{error}");
     // In one group with something that does not fit the outcome is written, and that is refused.
     let (seen, told) = tokio::join!(
