@@ -3,6 +3,7 @@
 mod architecture;
 mod fubei;
 mod ledger;
+mod outside;
 mod sandbox;
 mod specs;
 mod storage;

@@ -1,4 +1,5 @@
 //! What several tests share.
 
 pub(crate) mod desk;
+pub(crate) mod outside;
 pub(crate) mod shop;
