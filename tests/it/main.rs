@@ -1,6 +1,8 @@
 //! The integration tests: one binary, for linking is the slow part.
 
 mod architecture;
+mod cli;
+mod demo;
 mod fubei;
 mod ledger;
 mod outside;

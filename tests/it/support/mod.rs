@@ -2,4 +2,5 @@
 
 pub(crate) mod desk;
 pub(crate) mod outside;
+pub(crate) mod program;
 pub(crate) mod shop;
