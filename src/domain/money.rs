@@ -156,14 +156,17 @@ impl FromStr for Money {
         let plain = text.strip_prefix('-').unwrap_or(text);
         let shape = |c: char| c.is_ascii_digit() || c == '.';
         // `Decimal` would also take `1_000` and a lone point.
-        if !plain.starts_with(|c: char| c.is_ascii_digit()) || plain.ends_with('.') || !plain.chars().all(shape) {
+        if !plain.starts_with(|c: char| c.is_ascii_digit())
+            || plain.ends_with('.')
+            || plain.matches('.').count() > 1
+            || !plain.chars().all(shape)
+        {
             return Err(MoneyError::NotANumber(text.chars().take(40).collect()));
         }
         let yuan = Decimal::from_str_exact(text).map_err(|_| {
             let fraction = plain.split_once('.').map_or("", |(_, fraction)| fraction);
             let name: String = text.chars().take(40).collect();
             match fraction.trim_end_matches('0').len() {
-                0..=2 if plain.matches('.').count() > 1 => MoneyError::NotANumber(name),
                 0..=2 => MoneyError::TooLarge(name),
                 _ => MoneyError::TooPrecise(name),
             }

@@ -6,19 +6,15 @@
 
 mod read_error;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
+pub use crate::future::BoxFuture;
 pub use read_error::{ReadError, ReadErrorKind};
 
 use crate::domain::{
     Answer, Baseline, Facts, GatewayName, InFlight, Interval, Money, OrderStatus, PaymentMethod, Reference, Refund,
     RefundStatus, Rules, Timestamp,
 };
-
-/// A boxed future, so that gateways and storages can be trait objects.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An adapter to one upstream with one merchant's credentials.
 ///
@@ -30,10 +26,16 @@ pub trait Gateway: Send + Sync + 'static {
     /// The kind of upstream.
     fn name(&self) -> GatewayName;
 
+    /// The merchant's id at the upstream, where the credentials tell it (Fubei `app_id`, hydrogen
+    /// client id); `None` where only facts do (trade_order).
+    fn merchant(&self) -> Option<String>;
+
     /// What this upstream can and cannot do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Asks for one order by one of its numbers. `Ok(None)`: the upstream says it has no such order.
+    /// Asks for one order. `wanted` are its numbers; of a number whose kind is unknown, one reference
+    /// for each kind in [`Capabilities::fetch_by`]: then each is tried in turn until one is known.
+    /// `Ok(None)`: the upstream says it has no such order under any of them.
     ///
     /// # Errors
     /// Any failure to get or to understand the answer; nothing changed upstream.
@@ -82,7 +84,7 @@ pub struct RefundCall {
 pub struct Capabilities {
     /// Whether refunds can be asked for at all.
     pub refunds: bool,
-    /// Whether orders can be listed (Fubei's cannot: only a day's bill).
+    /// Whether orders can be listed, at least by number (Fubei's: its bill names paid orders).
     pub lists_orders: bool,
     /// Whether a client refund number is taken, by which a refund can be asked for later.
     pub client_refund_number: bool,
@@ -139,6 +141,9 @@ pub struct PageAt {
 pub struct OrderPage {
     /// The orders that could be read.
     pub orders: Vec<Facts>,
+    /// Orders that are named without their facts (Fubei's bill has neither state nor refunds): those
+    /// not known yet are to be fetched one by one.
+    pub mentioned: Vec<Reference>,
     /// The rows that could not.
     pub bad_rows: Vec<BadRow>,
     /// Where the next page begins; `None`: this was the last.

@@ -1,3 +1,15 @@
-//! The integration tests.
+//! The integration tests: one binary, for linking is the slow part.
 
+mod architecture;
+mod cli;
+mod demo;
+mod fubei;
+mod ledger;
+mod outside;
+mod sandbox;
+mod specs;
 mod storage;
+mod support;
+mod wire_faults;
+mod wire_ledger;
+mod wire_server;

@@ -78,6 +78,18 @@ pub enum Refusal {
     Broken(#[from] BrokenHistory),
 }
 
+/// The record as it will be after `events`.
+///
+/// # Errors
+/// [`Refusal::Broken`] where they do not follow from the record.
+pub fn after(context: &Context, found: &Found, events: Vec<Event>) -> Result<OrderRecord, Refusal> {
+    let mut draft = Draft::new(context, found)?;
+    for event in events {
+        draft.push(event)?;
+    }
+    draft.record().cloned()
+}
+
 /// The events of a decision so far, and the record as it will be after them.
 struct Draft<'a> {
     context: &'a Context,

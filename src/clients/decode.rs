@@ -1,0 +1,118 @@
+//! What the ledger makes of an upstream's body, without a network: for `tillbook decode`, for replaying samples, and
+//! for a person who wonders what an answer means.
+
+use thiserror::Error;
+
+use crate::domain::{Answer, Facts, Money, Outcome, Timestamp};
+use crate::gateway::BadRow;
+
+/// What a body says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// Orders, and the rows that could not be read.
+    Orders {
+        /// The orders, in the upstream's order.
+        orders: Vec<Facts>,
+        /// The rows that could not be read.
+        bad_rows: Vec<BadRow>,
+    },
+    /// What became of refunds.
+    Refunds {
+        /// What the body tells about the money, as if it had answered an attempt.
+        answer: Answer,
+        /// The refunds it names.
+        refunds: Vec<SeenRefund>,
+        /// The rows that could not be read.
+        bad_rows: Vec<BadRow>,
+    },
+}
+
+/// One refund as an upstream shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenRefund {
+    /// The number we gave it, where the upstream takes and shows one.
+    pub key: Option<String>,
+    /// The upstream's own number of it.
+    pub upstream_refund_no: Option<String>,
+    /// The numbers of its order, by kind.
+    pub order: Vec<(String, String)>,
+    /// Its amount, if shown.
+    pub amount: Option<Money>,
+    /// What its status tells about the money.
+    pub outcome: Outcome,
+    /// The upstream's own word for that.
+    pub upstream_status: Option<String>,
+    /// When it was done.
+    pub at: Option<Timestamp>,
+}
+
+/// What the ledger makes of a body that `operation` of `gateway` was answered with; `now` becomes the time of asking.
+///
+/// | gateway | operations |
+/// | --- | --- |
+/// | `hydrogen` | `order.list`, `order.get`, `refund` (what the cloud function answers) |
+/// | `trade_order` | `order.get`, `order.list`, `refund`, `refund.list` |
+/// | `fubei` | `order.query`, `order.refund`, `refund.query`, `refund.statistics`, `order.bill` |
+///
+/// # Errors
+/// A gateway or an operation that is none of these or was not built in, and what the gateway's own `decode` refuses.
+pub fn decode(gateway: &str, operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
+    // Unused where no gateway was built in.
+    let _ = (operation, body, now);
+    match gateway {
+        #[cfg(feature = "fubei")]
+        "fubei" => super::fubei::decode(operation, body, now),
+        #[cfg(feature = "trade_order")]
+        "trade_order" => super::trade_order::decode(operation, body, now),
+        #[cfg(feature = "hydrogen")]
+        "hydrogen" => super::hydrogen::decode(operation, body, now),
+        _ => Err(DecodeError::Gateway { gateway: gateway.to_owned() }),
+    }
+}
+
+/// Why a body says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// No such gateway.
+    #[error("`{gateway}` is no gateway of this build; fubei, trade_order and hydrogen are features of it")]
+    Gateway {
+        /// The gateway asked for.
+        gateway: String,
+    },
+    /// No such operation can be decoded.
+    #[error("`{operation}` cannot be decoded; one of {known}")]
+    Operation {
+        /// The operation asked for.
+        operation: String,
+        /// Those that can be, with commas between.
+        known: String,
+    },
+    /// The body cannot be read: the field, and what is wrong with it.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The body is the upstream's refusal of a question about orders.
+    #[error("the upstream refused: {message} (code {code})")]
+    Refused {
+        /// Its code.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+}
+
+impl DecodeError {
+    /// The error for `operation`, which is none of `known`.
+    pub(crate) fn unknown(operation: &str, known: &[&str]) -> Self {
+        DecodeError::Operation { operation: operation.to_owned(), known: known.join(", ") }
+    }
+}
+
+/// Reads a body; an error names the field.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value =
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::Unreadable(error.to_string()))?;
+    reader.end().map_err(|error| DecodeError::Unreadable(format!("more follows the answer: {error}")))?;
+    Ok(value)
+}

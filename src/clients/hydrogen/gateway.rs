@@ -1,0 +1,393 @@
+//! The adapter: hydrogen as the ledger sees it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clients::call::{Call, Permit, RawAnswer, Wire};
+use crate::clients::classify;
+use crate::clients::credential::CredentialSource;
+use crate::clients::failure::Failure;
+use crate::clients::http::{self, HttpError, HttpSettings};
+use crate::clients::wire::{JsonText, YuanText};
+use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
+use crate::gateway::{
+    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
+};
+
+use super::api::open::FunctionOp;
+use super::api::types;
+use super::api::{Client, OPERATIONS};
+use super::authorize::Signer;
+use super::function::Ran;
+use super::{list, orders, refunds};
+
+/// Where orders are read from. Refunds always go through the cloud function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrdersFrom {
+    /// The cloud function: the whole app's orders.
+    #[default]
+    Function,
+    /// The REST list: only the orders of the token's own user.
+    User,
+}
+
+/// How to reach hydrogen for one app.
+#[derive(Clone, Debug)]
+pub struct HydrogenSettings {
+    /// Where and how.
+    pub http: HttpSettings,
+    /// The app's client id, which is the merchant's id here.
+    pub client_id: String,
+    /// The access token of any user of the app, without the word before it.
+    pub token: Arc<dyn CredentialSource>,
+    /// The name of the cloud function that the merchant deployed (cloud-function/tillbook.js).
+    pub refund_function: String,
+    /// The secret that function holds, under which every job is signed.
+    pub function_secret: Arc<dyn CredentialSource>,
+    /// Where orders are read from.
+    pub orders: OrdersFrom,
+}
+
+impl HydrogenSettings {
+    /// Settings for the function `tillbook`, orders read through it.
+    pub fn new(
+        http: HttpSettings,
+        client_id: impl Into<String>,
+        token: Arc<dyn CredentialSource>,
+        function_secret: Arc<dyn CredentialSource>,
+    ) -> Self {
+        HydrogenSettings {
+            http,
+            client_id: client_id.into(),
+            token,
+            refund_function: "tillbook".to_owned(),
+            function_secret,
+            orders: OrdersFrom::default(),
+        }
+    }
+}
+
+/// hydrogen for one app.
+#[derive(Clone, Debug)]
+pub struct HydrogenGateway {
+    client: Client,
+    settings: HydrogenSettings,
+}
+
+/// The numbers by which hydrogen can be asked, best first.
+const FETCH_BY: &[&str] = &[orders::NATIVE, "trade_no", "id"];
+
+/// Runs one op of the cloud function. The mac is filled in where the request is authorized.
+macro_rules! job {
+    ($gateway:expr, $call:expr, $method:ident, $op:ident, $job:ident, $args:expr) => {{
+        let (gateway, call): (&HydrogenGateway, &Call) = ($gateway, $call);
+        let job = types::$job::builder().op(FunctionOp::$op).args(JsonText($args)).mac("");
+        let name = gateway.settings.refund_function.clone();
+        let request = gateway.client.with_call(call);
+        let result = request.$method().body_map(|body| body.function_name(name).sync(true).data(job)).send().await;
+        call.conclude(result)
+    }};
+}
+
+impl HydrogenGateway {
+    /// An adapter for `settings`; nothing is connected to.
+    ///
+    /// # Errors
+    /// What is wrong with the settings.
+    pub fn new(settings: HydrogenSettings) -> Result<Self, HttpError> {
+        Ok(HydrogenGateway { client: client(&settings)?, settings })
+    }
+
+    /// Asks; where credentials are refused and reading them again brings others, asks once more. For reads only.
+    async fn read<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ReadError>
+    where
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        let before = self.secrets();
+        let asked = ask().await;
+        match asked {
+            Err(error) if error.kind == ReadErrorKind::Credentials => {
+                self.renew();
+                // Compared with what was sent: another call may have read the file again meanwhile.
+                if same(&before, &self.secrets()) { Err(error) } else { ask().await }
+            }
+            asked => asked,
+        }
+    }
+
+    fn secrets(&self) -> [Option<SecretString>; 2] {
+        [&self.settings.token, &self.settings.function_secret].map(|source| source.secret().ok())
+    }
+
+    fn renew(&self) {
+        for source in [&self.settings.token, &self.settings.function_secret] {
+            if let Err(error) = source.renew() {
+                tracing::warn!(%error, "credentials were refused and cannot be read again");
+            }
+        }
+    }
+
+    async fn fetch(&self, wanted: &[Reference]) -> Result<Option<Facts>, ReadError> {
+        let rank = |number: &Reference| FETCH_BY.iter().position(|kind| *kind == number.kind);
+        let mut numbers: Vec<&Reference> = wanted.iter().filter(|number| rank(number).is_some()).collect();
+        numbers.sort_by_key(|number| rank(number));
+        if numbers.is_empty() {
+            let message = format!("hydrogen asks by {} only", FETCH_BY.join(", "));
+            return Err(ReadError::new(ReadErrorKind::Unsupported, message));
+        }
+        for number in numbers {
+            if let Some(facts) = self.read(|| self.fetch_once(number)).await? {
+                return Ok(Some(facts));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The order that bears `number`; `Ok(None)`: there is none.
+    async fn fetch_once(&self, number: &Reference) -> Result<Option<Facts>, ReadError> {
+        let asked_at = now();
+        // An order id is a whole number: another text cannot be one, and upstream it would be an error.
+        let id = match order_id(number) {
+            None if number.kind == "id" => return Ok(None),
+            id => id,
+        };
+        let (rows, asked) = match (self.settings.orders, number.kind.as_str()) {
+            (OrdersFrom::Function, _) => {
+                let args = types::GetArgs::builder().order_id(id);
+                let args = match number.kind.as_str() {
+                    "id" => args,
+                    "trade_no" => args.trade_no(number.number.clone()),
+                    _ => args.transaction_no(number.number.clone()),
+                };
+                let args: types::GetArgs = args.try_into().map_err(|error| not_built("get", error))?;
+                let call = Call::read();
+                let seen = Ran::of(job!(self, &call, function_get, Get, GetJob, args));
+                (seen.read("get", |list| list.error.as_ref())?.0.objects, "get")
+            }
+            (OrdersFrom::User, orders::NATIVE) => match self.rest_get(&number.number).await? {
+                Some(order) => return list::one_of_one(order, number, &self.settings.client_id, asked_at),
+                None => return Ok(None),
+            },
+            (OrdersFrom::User, _) => {
+                let call = Call::read();
+                let client = self.client.with_call(&call);
+                let request = client.list_orders().limit(20).offset(0).where_("{}");
+                let request = match id {
+                    Some(id) => request.id(id),
+                    None => request.trade_no(number.number.clone()),
+                };
+                let reply = call.conclude(request.send().await);
+                (
+                    reply.map_err(|failure| super::function::read_error("order.list", &failure))?.value.objects,
+                    "order.list",
+                )
+            }
+        };
+        list::one_of(rows.unwrap_or_default(), number, asked, &self.settings.client_id, asked_at)
+    }
+
+    async fn rest_get(&self, transaction_no: &str) -> Result<Option<types::Order>, ReadError> {
+        let call = Call::read();
+        let client = self.client.with_call(&call);
+        match call.conclude(client.get_order().transaction_no(transaction_no).send().await) {
+            Ok(reply) => Ok(Some(reply.value)),
+            Err(Failure::Status { answer }) if answer.status == 404 => Ok(None),
+            Err(failure) => Err(super::function::read_error("order.get", &failure)),
+        }
+    }
+
+    async fn list_once(&self, wanted: &OrderFilter, page: PageAt) -> Result<OrderPage, ReadError> {
+        let asked_at = now();
+        let filter = list::Filter::of(wanted);
+        let (meta, rows) = match self.settings.orders {
+            OrdersFrom::Function => {
+                let args = types::ListArgs::builder()
+                    .filter(filter.for_function())
+                    .limit(i64::from(page.limit))
+                    .offset(offset(page)?);
+                let args: types::ListArgs = args.try_into().map_err(|error| not_built("list", error))?;
+                let call = Call::read();
+                let seen = Ran::of(job!(self, &call, function_list, List, ListJob, args));
+                let (list, _) = seen.read("list", |list| list.error.as_ref())?;
+                (list.meta, list.objects)
+            }
+            OrdersFrom::User => {
+                let list = self.rest_list(&filter, page).await?.0;
+                (list.meta, list.objects)
+            }
+        };
+        let rows = rows.ok_or_else(|| ReadError::new(ReadErrorKind::Unreadable, "list: objects is missing"))?;
+        let total = meta.and_then(|meta| meta.total_count);
+        Ok(list::page_of(rows, total, page, &self.settings.client_id, asked_at))
+    }
+
+    async fn rest_list(&self, filter: &list::Filter, page: PageAt) -> Result<(types::OrderList, RawAnswer), ReadError> {
+        let call = Call::read();
+        let client = self.client.with_call(&call);
+        let request = client.list_orders().limit(i64::from(page.limit)).offset(offset(page)?).where_("{}");
+        let reply = call.conclude(filter.for_rest(request.return_total_count(1)).send().await);
+        let reply = reply.map_err(|failure| super::function::read_error("order.list", &failure))?;
+        Ok((reply.value, reply.answer))
+    }
+
+    /// Sends, once.
+    async fn send(&self, about: &RefundCall) -> Answer {
+        let call = Call::permitted(&Permit::of_the_ledger());
+        let result = match refund_args(about) {
+            Ok(args) => job!(self, &call, function_refund, Refund, RefundJob, args),
+            Err(why) => Err(Failure::NotBuilt { why }),
+        };
+        let answer = refunds::attempt(result, about, now());
+        if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
+            // For the next attempt: this one is over.
+            self.renew();
+        }
+        answer
+    }
+
+    async fn look_up(&self, about: &RefundCall) -> Result<Answer, ReadError> {
+        let args = types::LookupArgs::builder().refund_key(about.refund.key.to_string());
+        let args: types::LookupArgs = args.try_into().map_err(|error| not_built("lookup", error))?;
+        let call = Call::read();
+        let seen = Ran::of(job!(self, &call, function_lookup, Lookup, LookupJob, args));
+        let (said, _) = seen.read("lookup", |said| if said.state.is_none() { said.error.as_ref() } else { None })?;
+        Ok(refunds::checked(said, about, now()))
+    }
+
+    async fn check_once(&self) -> Result<Checked, ReadError> {
+        let call = Call::read();
+        // Read from JSON: a spec that gives it fields changes the type, not the text.
+        let args = serde_json::from_str("{}").map_err(|error| not_built("health", error))?;
+        let seen = Ran::of(job!(self, &call, function_health, Health, HealthJob, args));
+        let (health, raw) = seen.read("health", |health| match health.index_enforced {
+            None => health.error.as_ref(),
+            Some(_) => None,
+        })?;
+        let mut checked = Checked {
+            proven: vec!["token and function secret accepted".to_owned()],
+            warnings: Vec::new(),
+            upstream_time: raw.date.map(Timestamp::from),
+        };
+        match health.index_enforced {
+            Some(true) => checked.proven.push("the refund table's unique index is enforced".to_owned()),
+            Some(false) => {
+                let why = health.error.map_or_else(String::new, |error| format!(": {error}"));
+                checked.warnings.push(format!("no refund will be sent, the refund table is not as it must be{why}"));
+            }
+            None => checked.warnings.push("the function does not say whether its index is enforced".to_owned()),
+        }
+        checked.warnings.extend(clock_warning(&raw));
+        if self.settings.orders == OrdersFrom::User {
+            let filter = list::Filter::of(&OrderFilter::default());
+            self.rest_list(&filter, PageAt { offset: 0, limit: 1 }).await?;
+            checked.proven.push("the token's user may list orders".to_owned());
+        }
+        Ok(checked)
+    }
+}
+
+/// The generated client for `settings`: it adds headers and macs, and it refuses what moves money.
+///
+/// # Errors
+/// What is wrong with the settings.
+pub fn client(settings: &HydrogenSettings) -> Result<Client, HttpError> {
+    let signer = Arc::new(Signer {
+        client_id: settings.client_id.clone(),
+        token: settings.token.clone(),
+        function_secret: settings.function_secret.clone(),
+    });
+    let wire = Wire::new(OPERATIONS, signer, settings.http.body_limit_bytes);
+    Ok(Client::new_with_client(&http::base(&settings.http), http::client(&settings.http)?, wire))
+}
+
+impl Gateway for HydrogenGateway {
+    fn name(&self) -> GatewayName {
+        orders::gateway_name()
+    }
+
+    fn merchant(&self) -> Option<String> {
+        Some(self.settings.client_id.clone())
+    }
+
+    /// The function keeps the refund key and shuts doors; hydrogen itself documents no window and no count.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            refunds: true,
+            lists_orders: true,
+            client_refund_number: true,
+            fence: true,
+            fetch_by: FETCH_BY,
+            refund_window: None,
+            refunds_per_order: None,
+        }
+    }
+
+    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
+        Box::pin(self.fetch(wanted))
+    }
+
+    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
+        Box::pin(self.read(move || self.list_once(wanted, page)))
+    }
+
+    fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
+        Box::pin(self.send(call))
+    }
+
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
+        Box::pin(self.read(move || self.look_up(call)))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
+        Box::pin(self.read(move || self.check_once()))
+    }
+}
+
+/// The refund as the function takes it: by order id where that is a number, for the two documents swap the other two.
+fn refund_args(about: &RefundCall) -> Result<types::RefundArgs, String> {
+    let id = about.references.iter().find_map(order_id);
+    let by_number = (id.is_none()).then(|| about.native.number.clone());
+    if by_number.is_some() && about.native.kind != orders::NATIVE {
+        return Err(format!("the order has neither an id nor a {}", orders::NATIVE));
+    }
+    types::RefundArgs::builder()
+        .refund_key(about.refund.key.to_string())
+        .order_id(id)
+        .transaction_no(by_number)
+        .refund_amount(YuanText::from_fen(about.refund.amount.fen()))
+        .memo(about.refund.memo.clone().filter(|memo| !memo.is_empty()))
+        .try_into()
+        .map_err(|error: super::api::types::error::ConversionError| error.to_string())
+}
+
+/// The number as an order id, if it is one.
+fn order_id(number: &Reference) -> Option<i64> {
+    let is_plain = number.kind == "id" && number.number.bytes().all(|b| b.is_ascii_digit());
+    number.number.parse().ok().filter(|id| is_plain && *id > 0)
+}
+
+fn offset(page: PageAt) -> Result<i64, ReadError> {
+    i64::try_from(page.offset).map_err(|_| ReadError::new(ReadErrorKind::Unsupported, "no list is that long"))
+}
+
+fn same(before: &[Option<SecretString>; 2], after: &[Option<SecretString>; 2]) -> bool {
+    let shown = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+    before.iter().map(shown).eq(after.iter().map(shown))
+}
+
+fn clock_warning(raw: &RawAnswer) -> Option<String> {
+    let ahead = raw.received_at.duration_since(raw.date?).as_secs();
+    let direction = if ahead > 0 { "ahead of" } else { "behind" };
+    (ahead.abs() > 30).then(|| format!("this clock is {} s {direction} the upstream's", ahead.abs()))
+}
+
+/// The adapters read the clock for one purpose: to say when something was asked and answered.
+fn now() -> Timestamp {
+    Timestamp::from(jiff::Timestamp::now())
+}
+
+fn not_built(asked: &str, error: impl std::fmt::Display) -> ReadError {
+    classify::read_error(asked, &Failure::NotBuilt { why: error.to_string() })
+}

@@ -1,0 +1,265 @@
+//! The adapter: trade_order as the ledger sees it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use reqwest::Request;
+use reqwest::header::AUTHORIZATION;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clients::call::{Authorize, AuthorizeError, Call, Operation, Permit, Wire, secret_header};
+use crate::clients::credential::CredentialSource;
+use crate::clients::failure::Failure;
+use crate::clients::http::{self, HttpError, HttpSettings};
+use crate::clients::wire::YuanText;
+use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
+use crate::gateway::{
+    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
+};
+
+use super::api::types;
+use super::api::{Client, OPERATIONS};
+use super::envelope::Seen;
+use super::{list, orders, refunds};
+
+/// How to reach a merchant's installation.
+#[derive(Clone, Debug)]
+pub struct TradeOrderSettings {
+    /// Where and how.
+    pub http: HttpSettings,
+    /// The JWT, sent by itself: without the word `Bearer`.
+    pub token: Arc<dyn CredentialSource>,
+}
+
+impl TradeOrderSettings {
+    /// Settings for `token`.
+    pub fn new(http: HttpSettings, token: Arc<dyn CredentialSource>) -> Self {
+        TradeOrderSettings { http, token }
+    }
+}
+
+/// trade_order for one merchant.
+#[derive(Clone, Debug)]
+pub struct TradeOrderGateway {
+    client: Client,
+    settings: TradeOrderSettings,
+}
+
+/// The numbers by which trade_order can be asked, best first.
+const FETCH_BY: &[&str] = &[orders::NATIVE, "payOrderId"];
+
+#[derive(Debug)]
+struct Token(Arc<dyn CredentialSource>);
+
+impl Authorize for Token {
+    fn authorize(&self, request: &mut Request, _: &Operation) -> Result<(), AuthorizeError> {
+        let token = secret_header(&self.0.secret()?)?;
+        request.headers_mut().insert(AUTHORIZATION, token);
+        Ok(())
+    }
+}
+
+impl TradeOrderGateway {
+    /// An adapter for `settings`; nothing is connected to.
+    ///
+    /// # Errors
+    /// What is wrong with the settings.
+    pub fn new(settings: TradeOrderSettings) -> Result<Self, HttpError> {
+        Ok(TradeOrderGateway { client: client(&settings)?, settings })
+    }
+
+    /// Asks; where the token is refused and reading it again brings another, asks once more. For reads only.
+    async fn read<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ReadError>
+    where
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        let before = self.settings.token.secret().ok();
+        let asked = ask().await;
+        match asked {
+            Err(error) if error.kind == ReadErrorKind::Credentials => {
+                self.renew();
+                // Compared with what was sent: another call may have read the file again meanwhile.
+                let shown = |token: Option<SecretString>| token.map(|token| token.expose_secret().to_owned());
+                if shown(before) == shown(self.settings.token.secret().ok()) { Err(error) } else { ask().await }
+            }
+            asked => asked,
+        }
+    }
+
+    fn renew(&self) {
+        if let Err(error) = self.settings.token.renew() {
+            tracing::warn!(%error, "the token was refused and cannot be read again");
+        }
+    }
+
+    async fn fetch(&self, wanted: &[Reference]) -> Result<Option<Facts>, ReadError> {
+        let rank = |number: &Reference| FETCH_BY.iter().position(|kind| *kind == number.kind);
+        let mut numbers: Vec<&Reference> = wanted.iter().filter(|number| rank(number).is_some()).collect();
+        numbers.sort_by_key(|number| rank(number));
+        if numbers.is_empty() {
+            let message = format!("trade_order asks by {} only", FETCH_BY.join(", "));
+            return Err(ReadError::new(ReadErrorKind::Unsupported, message));
+        }
+        for number in numbers {
+            if let Some(facts) = self.read(|| self.fetch_once(number)).await? {
+                return Ok(Some(facts));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The order that bears `number`; `Ok(None)`: there is none.
+    async fn fetch_once(&self, number: &Reference) -> Result<Option<Facts>, ReadError> {
+        let (asked_at, call) = (now(), Call::read());
+        let client = self.client.with_call(&call);
+        if number.kind == orders::NATIVE {
+            let result = client.get_trade_order().trade_order_id(number.number.clone()).send().await;
+            return match Seen::of(call.conclude(result), |answer: types::TradeOrderAnswer| answer.data) {
+                Seen::Refused(refusal) if refusal.names_absence() => Ok(None),
+                seen => match seen.read("trade_order.get")?.0 {
+                    Some(order) => list::one(order, number, asked_at),
+                    None => Ok(None),
+                },
+            };
+        }
+        let request = client.list_trade_orders().page(1).limit(20).pay_order_id(number.number.clone());
+        let seen = Seen::of(call.conclude(request.send().await), |answer: types::TradeOrderPage| answer.data);
+        let rows = seen.read("trade_order.list")?.0.unwrap_or_default();
+        list::one_of(rows, number, asked_at)
+    }
+
+    async fn list_once(&self, wanted: &OrderFilter, page: PageAt) -> Result<OrderPage, ReadError> {
+        let (asked_at, call, pages) = (now(), Call::read(), list::Pages::of(page));
+        let client = self.client.with_call(&call);
+        let number = i64::try_from(pages.number)
+            .map_err(|_| ReadError::new(ReadErrorKind::Unsupported, "no list is that long"))?;
+        let request = client.list_trade_orders().page(number).limit(i64::from(page.limit.max(1)));
+        let result = list::filtered(request, wanted).send().await;
+        let seen = Seen::of(call.conclude(result), |answer: types::TradeOrderPage| Some((answer.data, answer.count)));
+        let (rows, count) = seen.read("trade_order.list")?.0.unwrap_or_default();
+        Ok(list::page_of(rows.unwrap_or_default(), count, pages, asked_at))
+    }
+
+    /// Sends, once.
+    async fn send(&self, about: &RefundCall) -> Answer {
+        let call = Call::permitted(&Permit::of_the_ledger());
+        let seen = match form(about) {
+            Ok(form) => {
+                let result = self.client.with_call(&call).member_pay_refund().body(form).send().await;
+                Seen::of(call.conclude(result), |answer: types::RefundAnswer| answer.data)
+            }
+            Err(why) => Seen::Failed(Failure::NotBuilt { why }),
+        };
+        let answer = refunds::attempt(seen, now());
+        if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
+            // For the next attempt: this one is over.
+            self.renew();
+        }
+        answer
+    }
+
+    /// Asks the gateway's list by the number that the refund was answered with. Without one there is nothing to ask by:
+    /// what totals tell is the ledger's to judge.
+    async fn ask(&self, about: &RefundCall) -> Result<Answer, ReadError> {
+        let Some(number) = about.refund.upstream_refund_no.as_deref() else {
+            let message = "the upstream gave no number by which this refund could be asked for".to_owned();
+            return Ok(Answer { message: Some(message), ..Answer::new(Outcome::InDoubt, now()) });
+        };
+        let call = Call::read();
+        let client = self.client.with_call(&call);
+        let result = client.list_refund_orders().page(1).limit(20).mch_refund_no(number).send().await;
+        let seen = Seen::of(call.conclude(result), |answer: types::RefundOrderPage| answer.data);
+        let rows = seen.read("refund_order.list")?.0.unwrap_or_default();
+        Ok(refunds::of_rows(rows, number, about, now()))
+    }
+
+    /// A list of one order: whoever may read it holds a good token.
+    async fn check_once(&self) -> Result<Checked, ReadError> {
+        let call = Call::read();
+        let client = self.client.with_call(&call);
+        let result = client.list_trade_orders().page(1).limit(1).send().await;
+        let seen = Seen::of(call.conclude(result), |answer: types::TradeOrderPage| answer.data);
+        let raw = seen.read("trade_order.list")?.1;
+        let ahead = raw.date.map(|theirs| raw.received_at.duration_since(theirs).as_secs());
+        let warnings = ahead.filter(|seconds| seconds.abs() > 30).map(|seconds| {
+            let direction = if seconds > 0 { "ahead of" } else { "behind" };
+            format!("this clock is {} s {direction} the upstream's", seconds.abs())
+        });
+        Ok(Checked {
+            proven: vec!["token accepted".to_owned()],
+            warnings: warnings.into_iter().collect(),
+            upstream_time: raw.date.map(Timestamp::from),
+        })
+    }
+}
+
+/// The generated client for `settings`: it adds the token, and it refuses what moves money.
+///
+/// # Errors
+/// What is wrong with the settings.
+pub fn client(settings: &TradeOrderSettings) -> Result<Client, HttpError> {
+    let wire = Wire::new(OPERATIONS, Arc::new(Token(settings.token.clone())), settings.http.body_limit_bytes);
+    Ok(Client::new_with_client(&http::base(&settings.http), http::client(&settings.http)?, wire))
+}
+
+impl Gateway for TradeOrderGateway {
+    fn name(&self) -> GatewayName {
+        orders::gateway_name()
+    }
+
+    /// Only facts tell: `mchId`.
+    fn merchant(&self) -> Option<String> {
+        None
+    }
+
+    /// No client refund number, so one refund of an order at a time; no window and no count in the server's source.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            refunds: true,
+            lists_orders: true,
+            client_refund_number: false,
+            fence: false,
+            fetch_by: FETCH_BY,
+            refund_window: None,
+            refunds_per_order: None,
+        }
+    }
+
+    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
+        Box::pin(self.fetch(wanted))
+    }
+
+    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
+        Box::pin(self.read(move || self.list_once(wanted, page)))
+    }
+
+    fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
+        Box::pin(self.send(call))
+    }
+
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
+        Box::pin(self.read(move || self.ask(call)))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
+        Box::pin(self.read(move || self.check_once()))
+    }
+}
+
+/// The refund as the server takes it: yuan, though every amount it answers is fen.
+fn form(about: &RefundCall) -> Result<types::RefundForm, String> {
+    if about.native.kind != orders::NATIVE {
+        return Err(format!("the order has no {}", orders::NATIVE));
+    }
+    types::RefundForm::builder()
+        .trade_order_id(about.native.number.clone())
+        .refund_amount(YuanText::from_fen(about.refund.amount.fen()))
+        .refund_desc(about.refund.memo.clone().filter(|memo| !memo.is_empty()))
+        .try_into()
+        .map_err(|error: super::api::types::error::ConversionError| error.to_string())
+}
+
+/// The adapters read the clock for one purpose: to say when something was asked and answered.
+fn now() -> Timestamp {
+    Timestamp::from(jiff::Timestamp::now())
+}
