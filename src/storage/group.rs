@@ -213,7 +213,7 @@ fn ends_an_attempt(event: &Event) -> bool {
 }
 
 /// How many refunds of a record are being sent.
-pub(crate) fn sending(record: Option<&OrderRecord>) -> i64 {
+fn sending(record: Option<&OrderRecord>) -> i64 {
     let refunds = record.iter().flat_map(|record| &record.refunds);
     refunds.map(|refund| i64::from(refund.state == RefundState::Sending)).sum()
 }

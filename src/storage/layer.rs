@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::StorageError;
-use super::key::{self, Change, Key, Value};
+use super::key::{Change, Key, Value};
 use super::records::Records;
 use super::view::{Chunk, Kv, Over};
 use super::{index, records};
@@ -76,6 +76,3 @@ impl Records for Layer<'_> {
         }
     }
 }
-
-/// The kinds of key that a record accounts for.
-pub(crate) const OF_RECORDS: [u8; 5] = [key::RECORD, key::REFERENCE, key::REFUND, key::STATE, key::TIME];

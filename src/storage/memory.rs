@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, RwLock};
 
+use super::check;
 use super::group::{Decided, Group, NotDecided, Room};
 use super::lines::Cursor;
 use super::lock::{locked, reading, writing};
@@ -25,7 +26,7 @@ pub struct Memory {
     reader: Arc<Reader>,
     log: Arc<Log>,
     device: DeviceName,
-    writer: Mutex<Writer>,
+    writer: Arc<Mutex<Writer>>,
 }
 
 struct Writer {
@@ -45,8 +46,8 @@ impl Memory {
     pub fn new(device: DeviceName) -> Memory {
         let log = Arc::new(Log::default());
         let history: Arc<dyn History> = log.clone();
-        let reader = Arc::new(Reader::new(View::new(None), history, 1024));
-        Memory { reader, log, device, writer: Mutex::new(Writer { sequence: 0, state: State::Open }) }
+        let reader = Arc::new(Reader::new(View::new(None), history, 1024, 0));
+        Memory { reader, log, device, writer: Arc::new(Mutex::new(Writer { sequence: 0, state: State::Open })) }
     }
 
     fn reader(&self) -> &Arc<Reader> {
@@ -122,8 +123,15 @@ impl Storage for Memory {
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
         Box::pin(async move {
-            let reader = Arc::clone(&self.reader);
-            off_runtime(move || reader.open().map(|_| CheckReport::default())).await
+            let (reader, writer) = (Arc::clone(&self.reader), Arc::clone(&self.writer));
+            off_runtime(move || {
+                let reader = reader.open()?;
+                check::check(reader, || {
+                    let held_back = locked(&writer);
+                    Ok((reader.published(), held_back))
+                })
+            })
+            .await
         })
     }
 

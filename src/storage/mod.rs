@@ -7,6 +7,7 @@
 //! Start reading at [`Storage`].
 
 mod cache;
+mod check;
 pub mod embedded;
 mod error;
 mod group;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::cache::RecordCache;
 use super::key::{self, Change, Key, Parts, Value};
@@ -18,6 +18,8 @@ pub(crate) struct Reader {
     pub(crate) view: View,
     pub(crate) history: Arc<dyn History>,
     cache: RecordCache,
+    /// The last frame that is shown.
+    published: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -25,14 +27,21 @@ pub(crate) struct Reader {
 const PAGE: usize = 100;
 
 impl Reader {
-    /// `records` is how many decoded records are kept at hand.
-    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize) -> Reader {
-        Reader { view, history, cache: RecordCache::new(records), closed: AtomicBool::new(false) }
+    /// `records` is how many decoded records are kept at hand, `published` the last frame in the view.
+    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64) -> Reader {
+        let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
+        Reader { view, history, cache, published: AtomicU64::new(published), closed }
+    }
+
+    /// The last frame that is shown.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
     }
 
     /// Shows a frame that is on disk: its records and all changes of the index at once.
     pub(crate) fn publish(&self, frame: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
         self.cache.publish(records, || self.view.publish(frame, changes.iter().cloned()));
+        self.published.store(frame, Ordering::Release);
     }
 
     /// No read is answered any more.

@@ -70,17 +70,18 @@ pub(crate) struct Stretch {
 }
 
 /// Replays a stretch over what `under` holds; `apply` gets the changes batch by batch, each with the
-/// frame that it goes through. Answers with the last sequence.
+/// frame that it goes through. Answers with where the stretch ended.
 pub(crate) fn stretch(
     history: &dyn History,
     under: &dyn Kv,
     stretch: Stretch,
     apply: &mut dyn FnMut(Vec<Change>, u64) -> Result<(), StorageError>,
-) -> Result<u64, StorageError> {
+) -> Result<Stretch, StorageError> {
     let recent = Recent { under, kept: RefCell::default() };
     let mut layer = Layer::new(&recent);
-    let mut sequence = stretch.sequence;
-    history.walk(stretch.after, stretch.through, &mut |walked| {
+    let Stretch { mut after, mut sequence, through } = stretch;
+    history.walk(stretch.after, through, &mut |walked| {
+        after = walked.number;
         sequence = frame(&mut layer, history, &walked, sequence)?;
         if layer.len() >= BATCH {
             let (changes, written) = std::mem::replace(&mut layer, Layer::new(&recent)).into_parts();
@@ -90,8 +91,8 @@ pub(crate) fn stretch(
         Ok(())
     })?;
     let (changes, _) = layer.into_parts();
-    apply(changes, stretch.through)?;
-    Ok(sequence)
+    apply(changes, through)?;
+    Ok(Stretch { after, sequence, through })
 }
 
 /// Records that were replayed not long ago: most orders' events lie close together, and the one who

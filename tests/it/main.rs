@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod fubei;
 mod ledger;
+mod outside;
 mod sandbox;
 mod specs;
 mod storage;

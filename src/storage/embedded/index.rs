@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+use super::checkpoint::Checkpoint;
 use super::segments::Segments;
 use super::tree::Tree;
 use crate::storage::StorageError;
@@ -26,6 +28,8 @@ pub(super) struct Index {
     current: RwLock<Current>,
     /// How far it was brought; whoever changes the index holds this.
     progress: Mutex<Progress>,
+    /// It was rebuilt while in use, and no checkpoint says so yet.
+    renewed: AtomicBool,
 }
 
 /// How far an index was brought.
@@ -66,7 +70,7 @@ impl Index {
     ) -> Index {
         let current = RwLock::new(Current::Sled(Arc::new(tree)));
         let (directory, progress) = (directory.to_owned(), Mutex::new(progress));
-        Index { directory, segments, cache_bytes, current, progress }
+        Index { directory, segments, cache_bytes, current, progress, renewed: AtomicBool::new(false) }
     }
 
     /// A new index, rebuilt from the journal's first frame through `through`.
@@ -77,8 +81,9 @@ impl Index {
         through: u64,
     ) -> Result<Index, StorageError> {
         let (current, sequence) = rebuild(directory, &segments, cache_bytes, through)?;
-        let progress = Mutex::new(Progress { through, sequence });
-        Ok(Index { directory: directory.to_owned(), segments, cache_bytes, current: RwLock::new(current), progress })
+        let (current, progress) = (RwLock::new(current), Mutex::new(Progress { through, sequence }));
+        let (directory, renewed) = (directory.to_owned(), AtomicBool::new(true));
+        Ok(Index { directory, segments, cache_bytes, current, progress, renewed })
     }
 
     /// Brings the index from where it is to `through`.
@@ -86,7 +91,7 @@ impl Index {
         let Progress { through: after, sequence } = self.progress();
         let stretch = Stretch { after, sequence, through };
         let last = replay::stretch(&*self.segments, self, stretch, &mut |changes, frame| self.apply(&changes, frame))?;
-        locked(&self.progress).sequence = last;
+        locked(&self.progress).sequence = last.sequence;
         Ok(())
     }
 
@@ -99,12 +104,17 @@ impl Index {
         locked(&self.progress).sequence = sequence;
     }
 
-    /// Makes the index durable; tells which one and how far it goes, unless it is kept in memory.
-    pub(super) fn sync(&self) -> Option<(u32, Option<String>, Progress)> {
+    /// Whether it was made anew since this was last asked.
+    pub(super) fn take_renewed(&self) -> bool {
+        self.renewed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Makes the index durable; tells what the journal may say of it, unless it is kept in memory.
+    pub(super) fn sync(&self) -> Option<Checkpoint> {
         let progress = locked(&self.progress);
         let Current::Sled(tree) = reading(&self.current).clone() else { return None };
         match tree.sync() {
-            Ok(()) => Some((tree.generation, tree.identity(), *progress)),
+            Ok(()) => Some(Checkpoint::of(&tree, *progress, false)),
             Err(why) => {
                 drop(progress);
                 tracing::warn!(why, "the index cannot be synced");
@@ -114,20 +124,20 @@ impl Index {
         }
     }
 
-    /// Lets go of the index; tells which one is on disk as a whole, if one is.
-    pub(super) fn close(&self) -> Option<(u32, Option<String>, Progress)> {
+    /// Lets go of the index; tells what the journal may say of it, if all of it is on disk.
+    pub(super) fn close(&self) -> Option<Checkpoint> {
         let progress = locked(&self.progress);
         let Current::Sled(tree) = std::mem::replace(&mut *writing(&self.current), Current::Closed) else {
             return None;
         };
-        let (generation, identity) = (tree.generation, tree.identity());
+        let whole = Checkpoint::of(&tree, *progress, true);
         // A read that is under way holds the tree a moment longer; sled would close behind our sync.
         let mut shared = tree;
         for _ in 0..200 {
             match Arc::try_unwrap(shared) {
                 Ok(tree) => {
                     return match tree.close() {
-                        Ok(()) => Some((generation, identity, *progress)),
+                        Ok(()) => Some(whole),
                         Err(why) => {
                             tracing::warn!(why, "the index was not closed cleanly and will be rebuilt");
                             None
@@ -185,6 +195,7 @@ impl Index {
         let (next, _) = rebuild(&self.directory, &self.segments, self.cache_bytes, progress.through)?;
         *writing(&self.current) = next;
         drop(progress);
+        self.renewed.store(true, Ordering::Release);
         // What sled does when a broken database is dropped is nothing to wait for.
         std::thread::spawn(move || {
             if let Current::Sled(tree) = old {
@@ -252,7 +263,7 @@ impl Filling<'_> {
         });
         match (filled, locked(&broken).take()) {
             (_, Some(why)) => Err(Filled::Index(why)),
-            (Ok(sequence), None) => Ok(sequence),
+            (Ok(end), None) => Ok(end.sequence),
             (Err(error), None) => Err(Filled::History(error)),
         }
     }

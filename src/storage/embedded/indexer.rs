@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::checkpoint::Checkpoint;
 use super::index::{Index, Progress};
 use crate::storage::StorageError;
 use crate::storage::key::{Change, Key, Value};
@@ -118,13 +119,13 @@ impl Backlog {
     }
 }
 
-/// Starts the thread. `checkpoint` is called now and then, when the index is worth one.
+/// Starts the thread. It calls `tell` now and then, with an index that is on disk.
 pub(super) fn start(
     backlog: Arc<Backlog>,
     reader: Arc<Reader>,
     index: Arc<Index>,
     every_bytes: usize,
-    checkpoint: impl Fn() + Send + 'static,
+    tell: impl Fn(Checkpoint) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("tillbook-index".to_owned()).spawn(move || {
         let mut since = 0;
@@ -136,9 +137,11 @@ pub(super) fn start(
                 return;
             }
             since += bytes;
-            if since >= every_bytes {
+            if since >= every_bytes || index.take_renewed() {
                 since = 0;
-                checkpoint();
+                if let Some(checkpoint) = index.sync() {
+                    tell(checkpoint);
+                }
             }
         }
         locked(&backlog.state).busy = false;

@@ -45,16 +45,14 @@ use self::indexer::Backlog;
 use self::open::Opened;
 pub use self::read_only::ReadOnly;
 use self::writer::{Command, Health, Writer};
-use super::group::sending;
 use super::lines::Cursor;
 use super::place::History;
 use super::reader::Reader;
-use super::records::Records;
 use super::serve::{off_runtime, serve_reads};
 use super::view::{Base, View};
-use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction};
+use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
+use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
-use crate::domain::{DeviceName, RefundState};
 use crate::gateway::BoxFuture;
 
 /// What kind of machine the ledger lives on.
@@ -130,7 +128,6 @@ impl EmbeddedOptions {
 pub struct Embedded {
     reader: Arc<Reader>,
     commands: mpsc::Sender<Command>,
-    index: Arc<index::Index>,
     backlog: Arc<Backlog>,
 }
 
@@ -147,24 +144,21 @@ impl Embedded {
     /// [`StorageError::Locked`], [`StorageError::Damaged`] (nothing was changed then),
     /// [`StorageError::NewerFormat`], or the file system's.
     pub fn open(directory: impl AsRef<Path>, options: &EmbeddedOptions) -> Result<Embedded, StorageError> {
-        let Opened { owner, segments, journal, index, rebuilt } = open::open(directory.as_ref(), options)?;
+        let Opened { owner, segments, journal, index } = open::open(directory.as_ref(), options)?;
         let (records, backlog_bytes) = options.memory();
         let base: Arc<dyn Base> = index.clone();
         let history: Arc<dyn History> = segments.clone();
-        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records));
-        let sending = count_sending(&reader)?;
+        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number()));
+        let sending = i64::try_from(open::count_sending(&*reader)?).unwrap_or(i64::MAX);
         let backlog = Arc::new(Backlog::new(backlog_bytes));
         let (commands, waiting) = mpsc::channel(WAITING);
         let weak = commands.downgrade();
-        let tell = move || {
+        let tell = move |checkpoint| {
             // A writer that is busy enough to fill its queue is told again soon.
             if let Some(commands) = weak.upgrade() {
-                let _ = commands.try_send(Command::Checkpoint);
+                let _ = commands.try_send(Command::Checkpoint(checkpoint));
             }
         };
-        if rebuilt {
-            tell();
-        }
         let every_bytes = usize::try_from(options.segment_bytes / 2).unwrap_or(usize::MAX);
         let threads =
             |source| StorageError::Io { doing: "start a thread for", path: directory.as_ref().into(), source };
@@ -174,7 +168,7 @@ impl Embedded {
             segments,
             reader: Arc::clone(&reader),
             sequence: index.progress().sequence,
-            index: Arc::clone(&index),
+            index,
             backlog: Arc::clone(&backlog),
             indexer: Some(indexer.map_err(threads)?),
             owner: Some(owner),
@@ -184,7 +178,7 @@ impl Embedded {
         };
         let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
-        Ok(Embedded { reader, commands, index, backlog })
+        Ok(Embedded { reader, commands, backlog })
     }
 
     /// Opens a ledger for reading only, beside a process that may own it: from the journal alone, as
@@ -204,8 +198,16 @@ impl Embedded {
     /// nothing that was handed over.
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, StorageError> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(command(answer)).await.map_err(|_| StorageError::Closed)?;
-        answered.await.map_err(|_| StorageError::Closed)
+        self.commands.send(command(answer)).await.map_err(|_| self.no_writer())?;
+        answered.await.map_err(|_| self.no_writer())
+    }
+
+    /// Why nobody answers: closed, or the writer ended in a way it must never end in.
+    fn no_writer(&self) -> StorageError {
+        match self.reader.open() {
+            Ok(_) => StorageError::Poisoned { why: "the thread that writes has panicked".to_owned() },
+            Err(closed) => closed,
+        }
     }
 
     /// A hash over all that the index and the overlay hold: equal for an index kept and one rebuilt.
@@ -213,18 +215,12 @@ impl Embedded {
     /// # Errors
     /// The storage is closed, or the index cannot be read.
     pub async fn state_hash(&self) -> Result<[u8; 32], StorageError> {
-        let (frozen, thaw) = self.freeze().await?;
-        let reader = Arc::clone(&self.reader);
-        let hash = off_runtime(move || reader.open()?.state_hash()).await;
-        drop((frozen, thaw));
-        hash
-    }
-
-    /// Stops all writes until the second value is dropped; the first is the last frame's number.
-    async fn freeze(&self) -> Result<(u64, std::sync::mpsc::Sender<()>), StorageError> {
-        let (thaw, resume) = std::sync::mpsc::channel();
-        let frame = self.ask(|frozen| Command::Freeze(frozen, resume)).await?;
-        Ok((frame, thaw))
+        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
+        off_runtime(move || {
+            let _frozen = freeze(&commands)?;
+            reader.open()?.state_hash()
+        })
+        .await
     }
 
     /// For tests: lets the index fall behind, or catch up again.
@@ -246,14 +242,13 @@ impl Embedded {
     }
 }
 
-/// How many refunds are being sent, by the index.
-fn count_sending(reader: &Reader) -> Result<i64, StorageError> {
-    let mut orders: Vec<_> =
-        reader.refunds_in(RefundState::Sending, None, usize::MAX)?.into_iter().map(|refund| refund.order).collect();
-    orders.dedup();
-    orders.sort();
-    orders.dedup();
-    orders.iter().map(|order| Ok(sending(reader.record(order)?.as_deref()))).sum()
+/// Stops all writes until the second value is dropped; the first is the last frame's number. Blocks.
+fn freeze(commands: &mpsc::Sender<Command>) -> Result<(u64, std::sync::mpsc::Sender<()>), StorageError> {
+    let (thaw, resume) = std::sync::mpsc::channel();
+    let (frozen, is_frozen) = oneshot::channel();
+    commands.blocking_send(Command::Freeze(frozen, resume)).map_err(|_| StorageError::Closed)?;
+    let frame = is_frozen.blocking_recv().map_err(|_| StorageError::Closed)?;
+    Ok((frame, thaw))
 }
 
 impl Storage for Embedded {
@@ -276,7 +271,8 @@ impl Storage for Embedded {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        Box::pin(async move { Ok(CheckReport::default()) })
+        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
+        Box::pin(off_runtime(move || check::check(reader.open()?, || freeze(&commands))))
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {

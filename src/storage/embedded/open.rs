@@ -18,9 +18,12 @@ use super::os;
 use super::owner::{Owner, make_directory};
 use super::segments::{End, Segments};
 use super::tree::Tree;
+use crate::domain::RefundState;
 use crate::storage::StorageError;
 use crate::storage::group::Room;
 use crate::storage::index::INDEX_FORMAT;
+use crate::storage::key;
+use crate::storage::view::{self, Kv};
 
 /// A ledger that is open, before its threads start.
 pub(super) struct Opened {
@@ -28,8 +31,6 @@ pub(super) struct Opened {
     pub(super) segments: Arc<Segments>,
     pub(super) journal: Journal,
     pub(super) index: Arc<Index>,
-    /// The index was made anew, and a checkpoint should say so soon.
-    pub(super) rebuilt: bool,
 }
 
 /// What is known of the last checkpoint.
@@ -55,13 +56,13 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
     };
     let end = segments.frames(first, &mut |_| Ok(()))?;
     let clean = checkpoint.as_ref().is_some_and(|last| last.is_last && last.checkpoint.clean) && end.torn.is_none();
-    let (mut tree, mut journal) = (None, None);
+    let (mut tree, mut journal, mut kept) = (None, None, kept);
     for step in if clean { [Step::Journal, Step::Index] } else { [Step::Index, Step::Journal] } {
         match (step, kept) {
             (Step::Journal, _) => {
                 let mut resumed = Journal::resume(Arc::clone(&segments), end, options.segment_bytes, !clean)?;
                 if let (true, Some(checkpoint)) = (clean, kept) {
-                    begin_session(&mut resumed, checkpoint)?;
+                    kept = begin_session(&mut resumed, checkpoint)?.then_some(checkpoint);
                 }
                 journal = Some(resumed);
             }
@@ -72,15 +73,17 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
     let journal = journal.expect("both steps were taken");
     let through = journal.number();
     let cache_bytes = options.cache_bytes();
-    let (index, rebuilt) = match (tree, kept) {
+    let index = match (tree, kept) {
         (Some(tree), Some(Checkpoint { through, sequence, .. })) => {
             let progress = Progress { through: *through, sequence: *sequence };
-            (Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress), false)
+            Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress)
         }
-        _ => (Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?, true),
+        _ => Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?,
     };
     index.catch_up(through)?;
-    Ok(Opened { owner, segments, journal, index: Arc::new(index), rebuilt })
+    let mut journal = journal;
+    begin_index(&index, &mut journal)?;
+    Ok(Opened { owner, segments, journal, index: Arc::new(index) })
 }
 
 #[derive(Clone, Copy)]
@@ -101,9 +104,10 @@ fn create(
         let why = "there is an index, and the journal it was made from is gone".to_owned();
         return Err(StorageError::Damaged { path: segments.path(1), position: 0, why });
     }
-    let journal = Journal::create(Arc::clone(&segments), options.segment_bytes)?;
+    let mut journal = Journal::create(Arc::clone(&segments), options.segment_bytes)?;
     let index = Index::rebuilt(directory, Arc::clone(&segments), options.cache_bytes(), 0)?;
-    Ok(Opened { owner, segments, journal, index: Arc::new(index), rebuilt: true })
+    begin_index(&index, &mut journal)?;
+    Ok(Opened { owner, segments, journal, index: Arc::new(index) })
 }
 
 /// The last checkpoint in the journal, looked for from its end.
@@ -139,10 +143,36 @@ fn trusted<'a>(directory: &Path, last: &'a LastCheckpoint) -> Option<&'a Checkpo
 }
 
 /// Says in the journal that the index is in use from now on, before sled touches its files: after a power
-/// cut it would else pass for the whole one that was closed.
-fn begin_session(journal: &mut Journal, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+/// cut it would else pass for the whole one that was closed. Where the disk is too full to say so, the index
+/// is left alone.
+fn begin_session(journal: &mut Journal, checkpoint: &Checkpoint) -> Result<bool, StorageError> {
     let in_use = Checkpoint { boot: os::boot(), clean: false, ..checkpoint.clone() };
-    journal.append(Kind::Checkpoint, &in_use.encode(), Room::Reserved, 0).map(drop)
+    match journal.append(Kind::Checkpoint, &in_use.encode(), Room::Free, checkpoint.sending) {
+        Ok(_) => Ok(true),
+        Err(StorageError::DiskFull { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says in the journal that an index was made anew, so that it need not be again; then the old ones can go.
+fn begin_index(index: &Index, journal: &mut Journal) -> Result<(), StorageError> {
+    if index.take_renewed()
+        && let Some(checkpoint) = index.sync()
+    {
+        let sending = count_sending(index)?;
+        match journal.append(Kind::Checkpoint, &checkpoint.encode(), Room::Free, sending) {
+            Ok(_) => index.remove_others(),
+            Err(StorageError::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// How many refunds are being sent.
+pub(super) fn count_sending(kv: &dyn Kv) -> Result<u64, StorageError> {
+    let entries = view::all(kv, &key::states(RefundState::Sending).key())?;
+    Ok(entries.len() as u64)
 }
 
 /// Opens the index that a checkpoint speaks of. `None`: it has to be rebuilt.

@@ -10,9 +10,9 @@ use crate::gateway::BoxFuture;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
 use crate::storage::replay::{self, Stretch};
-use crate::storage::serve::serve_reads;
+use crate::storage::serve::{off_runtime, serve_reads};
 use crate::storage::view::View;
-use crate::storage::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction};
+use crate::storage::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
 
 /// A ledger as it was when it was opened here: every write fails with [`StorageError::ReadOnly`].
 ///
@@ -34,11 +34,11 @@ impl ReadOnly {
         let history: Arc<dyn History> = segments.clone();
         let view = View::new(None);
         let whole = Stretch { after: 0, sequence: 0, through: u64::MAX };
-        replay::stretch(&*segments, &view, whole, &mut |changes, frame| {
+        let end = replay::stretch(&*segments, &view, whole, &mut |changes, frame| {
             view.publish(frame, changes);
             Ok(())
         })?;
-        Ok(ReadOnly { reader: Arc::new(Reader::new(view, history, 512)) })
+        Ok(ReadOnly { reader: Arc::new(Reader::new(view, history, 512, end.after)) })
     }
 
     fn reader(&self) -> &Arc<Reader> {
@@ -65,7 +65,11 @@ impl Storage for ReadOnly {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        Box::pin(async { Ok(CheckReport::default()) })
+        let reader = Arc::clone(&self.reader);
+        Box::pin(off_runtime(move || {
+            let reader = reader.open()?;
+            check::check(reader, || Ok((reader.published(), ())))
+        }))
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {

@@ -5,7 +5,7 @@
 //! own descriptor. `flush_async` can hang for ever with several callers, and a flusher switched off never
 //! reclaims space: neither is used.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ impl Tree {
     pub(super) fn sync(&self) -> Result<(), String> {
         caught(|| self.db.flush())?;
         let file = self.file();
-        File::open(&file).and_then(|file| file.sync_data()).map_err(|e| format!("sync {}: {e}", file.display()))
+        sync_file(&file).map_err(|e| format!("sync {}: {e}", file.display()))
     }
 
     /// What tells this index from a copy of it.
@@ -121,14 +121,19 @@ fn caught<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
     }
 }
 
+/// Syncs a file on an own descriptor; Windows syncs only what is open for writing.
+fn sync_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().read(true).write(true).open(path)?.sync_data()
+}
+
 /// Syncs every file under a directory, and the directory.
-pub(super) fn sync_all(directory: &Path) -> io::Result<()> {
+fn sync_all(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             sync_all(&entry.path())?;
         } else {
-            File::open(entry.path())?.sync_all()?;
+            sync_file(&entry.path())?;
         }
     }
     os::sync_directory(directory)

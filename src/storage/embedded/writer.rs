@@ -14,13 +14,11 @@ use super::frame::Kind;
 use super::index::{Index, Progress};
 use super::indexer::{Backlog, Stop};
 use super::journal::{Journal, words};
-use super::os;
 use super::owner::Owner;
 use super::segments::Segments;
 use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
 use crate::storage::group::{Decided, Group, NotDecided, Room};
-use crate::storage::index::INDEX_FORMAT;
 use crate::storage::lines::Cursor;
 use crate::storage::reader::Reader;
 use crate::storage::{Committed, StorageError, TransactError, Transaction};
@@ -33,8 +31,8 @@ pub(super) enum Command {
     One(Box<Transaction>, Answer<Result<Committed, TransactError>>),
     Many(Vec<Transaction>, Answer<Many>),
     Cursor(Cursor, Answer<Result<(), StorageError>>),
-    /// The index went far enough since the last checkpoint.
-    Checkpoint,
+    /// Say in the journal how far the index is on disk.
+    Checkpoint(Checkpoint),
     /// Write nothing until the other side of the channel says so or is gone.
     Freeze(Answer<u64>, Resume<()>),
     Close(Answer<Result<(), StorageError>>),
@@ -69,6 +67,13 @@ pub(super) enum Health {
     Poisoned(String),
 }
 
+impl Drop for Writer {
+    /// A writer that panics must not leave the index's thread waiting for ever.
+    fn drop(&mut self) {
+        self.backlog.stop(Stop::AsIs);
+    }
+}
+
 impl Writer {
     /// Works until it is told to close, or nobody can tell it anything any more.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -79,7 +84,7 @@ impl Writer {
                 return;
             };
             match first {
-                Command::Checkpoint => self.checkpoint(),
+                Command::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
                 Command::Freeze(frozen, resume) => {
                     let _ = frozen.send(self.journal.number());
                     // An error: who asked for it is gone. Either way it is over.
@@ -181,7 +186,9 @@ impl Writer {
                     Err(NotDecided::Failed(error)) => return Err(error),
                     Err(NotDecided::NoRoom | NotDecided::Refused(_)) => Err(self.no_room()),
                 }),
-                Command::Checkpoint | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => Given::Nothing,
+                Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {
+                    Given::Nothing
+                }
             });
         }
         Ok((deciding.finish(), answers))
@@ -220,29 +227,23 @@ impl Writer {
     }
 
     /// Says in the journal how far the index is on disk. Not being able to costs time at the next open.
-    fn checkpoint(&mut self) {
-        if let Some((generation, identity, progress)) = self.index.sync() {
-            if let Err(error) = self.note(generation, identity, progress, false)
-                && !matches!(error, StorageError::DiskFull { .. })
-            {
-                self.poison(words(&error));
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        if let Health::Good = self.health {
+            match self.note(checkpoint) {
+                Ok(()) => self.index.remove_others(),
+                Err(error) => self.poison(words(&error)),
             }
-            self.index.remove_others();
         }
     }
 
-    fn note(
-        &mut self,
-        generation: u32,
-        identity: Option<String>,
-        progress: Progress,
-        clean: bool,
-    ) -> Result<(), StorageError> {
-        let Progress { through, sequence } = progress;
-        let boot = os::boot();
-        let checkpoint = Checkpoint { generation, format: INDEX_FORMAT, through, sequence, boot, identity, clean };
+    /// A checkpoint never takes the room for outcomes: where there is no other, it is left out.
+    fn note(&mut self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
         let sending = u64::try_from(self.sending).unwrap_or(0);
-        self.journal.append(Kind::Checkpoint, &checkpoint.encode(), Room::Reserved, sending).map(drop)
+        let checkpoint = Checkpoint { sending, ..checkpoint.clone() };
+        match self.journal.append(Kind::Checkpoint, &checkpoint.encode(), Room::Free, sending) {
+            Ok(_) | Err(StorageError::DiskFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn close(&mut self) -> Result<(), StorageError> {
@@ -252,13 +253,10 @@ impl Writer {
             let _ = indexer.join();
         }
         let whole = self.index.close();
-        let mut closed = Ok(());
-        if let (Health::Good, Some((generation, identity, progress))) = (&self.health, whole) {
-            closed = match self.note(generation, identity, progress, true) {
-                Err(StorageError::DiskFull { .. }) => Ok(()),
-                other => other,
-            };
-        }
+        let closed = match (&self.health, whole) {
+            (Health::Good, Some(whole)) => self.note(&whole),
+            _ => Ok(()),
+        };
         self.segments.close();
         self.owner = None;
         closed
@@ -284,7 +282,7 @@ impl Writer {
             Command::One(..) => Given::One(Err(self.no_room().into())),
             Command::Many(..) => Given::Many(Err(self.no_room())),
             Command::Cursor(..) => Given::Cursor(Err(self.no_room())),
-            Command::Checkpoint | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => Given::Nothing,
+            Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => Given::Nothing,
         }
     }
 
@@ -330,6 +328,6 @@ fn refuse(command: Command, why: &str) {
         Command::One(_, caller) => drop(caller.send(Err(poisoned().into()))),
         Command::Many(_, caller) => drop(caller.send(Err(poisoned()))),
         Command::Cursor(_, caller) => drop(caller.send(Err(poisoned()))),
-        Command::Checkpoint | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {}
+        Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {}
     }
 }

@@ -80,6 +80,13 @@ pub(crate) fn facts(number: i64) -> Facts {
     }
 }
 
+/// The same with a note of so many bytes.
+pub(crate) fn big(number: i64, bytes: usize) -> Facts {
+    let mut facts = facts(number);
+    facts.details.insert("note".to_owned(), "n".repeat(bytes).into());
+    facts
+}
+
 fn rules() -> Rules {
     Rules { refund_interval: Interval::Fixed(Duration::ZERO), ..Rules::default() }
 }
@@ -132,6 +139,12 @@ pub(crate) fn settle(order: &OrderId, name: &str, outcome: Outcome) -> Transacti
     let settle = Settle { key: key(name), attempt: 1, from, answer, rules: rules() };
     let context = context(order);
     transaction(order, Claims::default(), Box::new(move |found| decide::answer(&context, found, &settle)))
+}
+
+/// Reads a crash while sending as what it is.
+pub(crate) fn lost(order: &OrderId, name: &str) -> Transaction {
+    let (context, key) = (context(order), key(name));
+    transaction(order, Claims::default(), Box::new(move |found| decide::lost(&context, found, &key)))
 }
 
 /// Takes in an order that must be new.
