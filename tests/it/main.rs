@@ -1,6 +1,8 @@
 //! The integration tests.
 
 mod fubei;
+mod hydrogen;
 mod specs;
+mod trade_order;
 mod wire_faults;
 mod wire_server;

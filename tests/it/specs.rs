@@ -13,8 +13,12 @@ mod lint;
 mod lint_schema;
 #[path = "../../build/required.rs"]
 mod required;
+#[path = "../../build/required_hydrogen.rs"]
+mod required_hydrogen;
 #[path = "../../build/required_table.rs"]
 mod required_table;
+#[path = "../../build/required_trade_order.rs"]
+mod required_trade_order;
 #[path = "../../build/yaml.rs"]
 mod yaml;
 

@@ -1,0 +1,1 @@
+//! hydrogen against the sandbox.
