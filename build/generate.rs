@@ -50,7 +50,8 @@ pub(crate) fn generate(module: &str, document: &Document) -> Result<String, Vec<
     close_constructors(&mut file);
     let floats = Floats::of(&file);
     if floats.is_empty() {
-        Ok(prettyplease::unparse(&file))
+        // The generator's usage examples are marked `ignore`, and every test run would list them as skipped.
+        Ok(prettyplease::unparse(&file).replace("```ignore", "```text"))
     } else {
         Err(floats.into_iter().map(|place| document.fault("", place)).collect())
     }

@@ -316,6 +316,7 @@ fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
 /// Implements progenitor's hooks for the generated client in scope: every call goes through [`Wire`].
 ///
 /// Also gives the client `with_call`, which an adapter uses for each call.
+#[cfg(any(feature = "fubei", feature = "hydrogen", feature = "trade_order"))]
 macro_rules! hooks {
     ($client:ty) => {
         impl progenitor_client::ClientHooks<$crate::clients::call::Wire> for $client {
@@ -346,4 +347,5 @@ macro_rules! hooks {
         }
     };
 }
+#[cfg(any(feature = "fubei", feature = "hydrogen", feature = "trade_order"))]
 pub(crate) use hooks;

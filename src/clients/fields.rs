@@ -90,6 +90,7 @@ impl Details {
 }
 
 /// JSON of unknown meaning, each fraction as its text: it may be money, and details hold no floats.
+#[cfg(any(feature = "hydrogen", feature = "trade_order"))]
 pub(crate) fn without_fractions(value: Value) -> Value {
     match value {
         Value::Number(number) if !number.is_i64() && !number.is_u64() => Value::String(number.to_string()),

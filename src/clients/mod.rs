@@ -26,6 +26,7 @@ pub mod decode;
 pub mod failure;
 pub(crate) mod fields;
 pub mod http;
+#[cfg(any(feature = "hydrogen", feature = "trade_order"))]
 pub(crate) mod rows;
 pub mod wire;
 

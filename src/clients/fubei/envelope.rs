@@ -8,6 +8,22 @@ use crate::clients::failure::Failure;
 use crate::clients::wire::Text;
 use crate::gateway::{ReadError, ReadErrorKind};
 
+/// An envelope's fields for one call: the signer fills in all but `biz_content`.
+macro_rules! envelope {
+    ($envelope:expr, $biz:expr) => {
+        $envelope
+            .app_id("")
+            .method("")
+            .format("json")
+            .sign_method("md5")
+            .nonce("")
+            .sign("")
+            .version(Some("1.0".to_owned()))
+            .biz_content($crate::clients::wire::JsonText($biz))
+    };
+}
+pub(super) use envelope;
+
 /// What an envelope says, apart from its data.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope {

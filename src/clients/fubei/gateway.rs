@@ -9,19 +9,18 @@ use crate::clients::credential::CredentialSource;
 use crate::clients::failure::Failure;
 use crate::clients::fields::Strange;
 use crate::clients::http::{self, HttpError, HttpSettings};
-use crate::clients::wire::{JsonText, Yuan};
+use crate::clients::wire::Yuan;
 use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
-    BadRow, BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind,
-    RefundCall,
+    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
 
 use super::api::types;
 use super::api::{Client, OPERATIONS};
-use super::envelope::{Refusal, Seen};
+use super::envelope::{Refusal, Seen, envelope};
 use super::refunds::{Books, Row};
 use super::sign::Signer;
-use super::{decode, orders, refunds};
+use super::{orders, refunds};
 
 /// How to reach Fubei for one merchant.
 #[derive(Clone, Debug)]
@@ -48,44 +47,12 @@ impl FubeiSettings {
 /// Fubei for one merchant.
 #[derive(Clone, Debug)]
 pub struct FubeiGateway {
-    client: Client,
-    settings: FubeiSettings,
-}
-
-/// A page of a span's bill, with the sums of the whole span.
-#[derive(Clone, Debug)]
-pub struct Bill {
-    /// The rows of this page: they bear no state, so they are for comparing, never for importing.
-    pub orders: Vec<Facts>,
-    /// The rows that could not be read.
-    pub bad_rows: Vec<BadRow>,
-    /// How many orders the span has.
-    pub order_count: Option<i64>,
-    /// What they brought, in fen.
-    pub received_fen: Option<i64>,
-    /// How many refunds the span has.
-    pub refund_count: Option<i64>,
-    /// What they took, in fen.
-    pub refunded_fen: Option<i64>,
+    pub(super) client: Client,
+    pub(super) settings: FubeiSettings,
 }
 
 /// The numbers by which Fubei can be asked, best first: its own never means two orders.
 const FETCH_BY: &[&str] = &["order_sn", "trade_no", "merchant_order_sn"];
-
-/// An envelope's fields for one call: the signer fills in all but `biz_content`.
-macro_rules! envelope {
-    ($envelope:expr, $biz:expr) => {
-        $envelope
-            .app_id("")
-            .method("")
-            .format("json")
-            .sign_method("md5")
-            .nonce("")
-            .sign("")
-            .version(Some("1.0".to_owned()))
-            .biz_content(JsonText($biz))
-    };
-}
 
 /// Parameters that name one order.
 macro_rules! numbered {
@@ -94,7 +61,9 @@ macro_rules! numbered {
         match number.kind.as_str() {
             "order_sn" => biz.order_sn(Some(number.number.clone())),
             "trade_no" => biz.trade_no(Some(number.number.clone())),
-            _ => biz.merchant_order_sn(Some(number.number.clone())),
+            "merchant_order_sn" => biz.merchant_order_sn(Some(number.number.clone())),
+            // Without a number: callers have checked the kind, and the gateway would refuse.
+            _ => biz,
         }
     }};
 }
@@ -193,7 +162,8 @@ impl FubeiGateway {
         let named = match number.kind.as_str() {
             "order_sn" => bears(order.order_sn.as_ref()),
             "trade_no" => bears(order.trade_no.as_ref()),
-            _ => bears(order.merchant_order_sn.as_ref()),
+            "merchant_order_sn" => bears(order.merchant_order_sn.as_ref()),
+            _ => false,
         };
         if !named {
             let message = format!("order.query: asked for {number}, the answer bears another number");
@@ -244,6 +214,10 @@ impl FubeiGateway {
 
     /// Sends, and on a refusal asks at once what the books say.
     async fn send(&self, about: &RefundCall) -> Answer {
+        if !FETCH_BY.contains(&about.native.kind.as_str()) {
+            let failure = built(format!("fubei knows no number of the kind {}", about.native.kind));
+            return classify::refund_answer(&failure, now());
+        }
         match self.order_refund(about).await {
             Seen::Done { code, message, data, .. } => {
                 refunds::accepted(data.as_ref(), code, message, Some(&about.refund.key), now())
@@ -296,45 +270,6 @@ impl FubeiGateway {
         let statistics = self.statistics(&about.native).await;
         let books: Books = refunds::books(statistics, &about.native, about.baseline.as_ref());
         Ok(refunds::of_row(row, Some(&books), now()))
-    }
-
-    /// One page of the bill of a span of time (`openapi.payment.order.bill`).
-    ///
-    /// # Errors
-    /// Any failure to get or to understand the answer; nothing changed upstream.
-    pub async fn bill(&self, from: Timestamp, to: Timestamp, page: u32, rows: u32) -> Result<Bill, ReadError> {
-        let (bill, answer) = self.bill_page(from, to, page, rows).await?;
-        let asked_at = Timestamp::from(answer.sent_at);
-        let (orders, bad_rows) = decode::bill_rows(bill.list.unwrap_or_default(), &self.settings.app_id, asked_at);
-        Ok(Bill {
-            orders,
-            bad_rows,
-            order_count: bill.summary_num.map(|count| count.get()),
-            received_fen: bill.summary_total_fee.map(Yuan::fen),
-            refund_count: bill.refund_num.map(|count| count.get()),
-            refunded_fen: bill.refund_money.map(Yuan::fen),
-        })
-    }
-
-    async fn bill_page(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-        page: u32,
-        rows: u32,
-    ) -> Result<(types::Bill, crate::clients::call::RawAnswer), ReadError> {
-        let call = Call::read();
-        let biz = types::OrderBillBiz::builder()
-            .start_time(Some(from.beijing()))
-            .end_time(Some(to.beijing()))
-            .page(Some(i64::from(page)))
-            .limit(Some(i64::from(rows)));
-        let biz: types::OrderBillBiz =
-            biz.try_into().map_err(|error| classify::read_error("order.bill", &built(error)))?;
-        let request = self.client.with_call(&call);
-        let result = request.order_bill().body_map(|body| envelope!(body, biz)).send().await;
-        let seen = Seen::of(call.conclude(result), |answer: types::OrderBillAnswer| answer.data);
-        seen.read("order.bill", &self.settings.credential_codes)
     }
 
     /// A bill of one second: any judgement but one of the signature proves it accepted.
@@ -430,7 +365,7 @@ fn now() -> Timestamp {
     Timestamp::from(jiff::Timestamp::now())
 }
 
-fn built(error: impl std::fmt::Display) -> Failure {
+pub(super) fn built(error: impl std::fmt::Display) -> Failure {
     Failure::NotBuilt { why: error.to_string() }
 }
 
