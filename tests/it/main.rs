@@ -2,6 +2,7 @@
 
 mod fubei;
 mod hydrogen;
+mod sandbox;
 mod specs;
 mod trade_order;
 mod wire_faults;

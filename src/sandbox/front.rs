@@ -1,0 +1,121 @@
+//! The two doors: the upstreams' port, which can be shut and opened again, and the control port, which stays open.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::line::{CuttableListener, Line, Lines};
+use super::server::{Shared, upstream_call};
+use super::{SandboxError, control};
+
+/// The running sandbox, seen from within.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) shared: Shared,
+    pub(crate) upstreams: Door,
+    pub(crate) control: Door,
+}
+
+/// One port of 127.0.0.1, and the task that serves it.
+#[derive(Debug)]
+pub(crate) struct Door {
+    port: u16,
+    lines: Arc<Lines>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    /// Opening and shutting take turns.
+    turn: tokio::sync::Mutex<()>,
+}
+
+async fn bind(port: u16) -> Result<TcpListener, SandboxError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|source| SandboxError::Listen { port, source })
+}
+
+impl Door {
+    /// Takes a port (0 = a free one) without serving it yet.
+    pub(crate) async fn take(port: u16) -> Result<(Self, TcpListener), SandboxError> {
+        let listener = bind(port).await?;
+        let port = listener.local_addr().map_err(|source| SandboxError::Listen { port, source })?.port();
+        let door = Self { port, lines: Arc::default(), task: Mutex::default(), turn: tokio::sync::Mutex::default() };
+        Ok((door, listener))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn serve(&self, listener: TcpListener, router: Router) {
+        let listener = CuttableListener { tcp: listener, lines: self.lines.clone() };
+        let service = router.into_make_service_with_connect_info::<Line>();
+        let task = tokio::spawn(async move {
+            // It only ends when it is aborted: axum tries again when accepting fails.
+            let _ = axum::serve(listener, service).await;
+        });
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    /// Stops listening, so that connects are refused, and cuts every connection but the spared one.
+    pub(crate) async fn shut(&self, spared: Option<&Line>) {
+        let _turn = self.turn.lock().await;
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.abort();
+            // The listener is closed once the task is gone.
+            let _ = task.await;
+        }
+        self.lines.cut_all(spared);
+    }
+
+    /// Listens on the same port again; nothing to do when it does already.
+    pub(crate) async fn open(&self, router: Router) -> Result<(), SandboxError> {
+        let _turn = self.turn.lock().await;
+        if self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Ok(());
+        }
+        self.serve(bind(self.port).await?, router);
+        Ok(())
+    }
+
+    /// Shuts without waiting, for `Drop`.
+    fn slam(&self) {
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+        self.lines.cut_all(None);
+    }
+}
+
+impl House {
+    /// Serves both doors.
+    pub(crate) fn open(
+        shared: Shared,
+        (upstreams, upstreams_listener): (Door, TcpListener),
+        (control, control_listener): (Door, TcpListener),
+    ) -> Arc<Self> {
+        let house = Arc::new(Self { shared, upstreams, control });
+        house.upstreams.serve(upstreams_listener, house.upstream_routes());
+        house.control.serve(control_listener, control::routes().with_state(house.clone()));
+        house
+    }
+
+    fn upstream_routes(self: &Arc<Self>) -> Router {
+        control::routes().fallback(upstream_call).with_state(self.clone())
+    }
+
+    pub(crate) async fn network_up(self: &Arc<Self>) -> Result<(), SandboxError> {
+        if self.shared.is_stopped() {
+            return Err(SandboxError::Stopped);
+        }
+        self.upstreams.open(self.upstream_routes()).await
+    }
+
+    /// Ends everything: what was to happen late will not.
+    pub(crate) fn close(&self) {
+        self.shared.stop();
+        self.upstreams.slam();
+        self.control.slam();
+    }
+}
