@@ -114,33 +114,61 @@ impl Reader {
     }
 
     pub(crate) fn events(&self, after: u64, limit: usize) -> Result<Vec<Arc<Entry>>, StorageError> {
-        let mut found = Vec::new();
-        let start = key::sequence(after.saturating_add(1));
-        view::for_each(&self.view, &start, &key::end_of(&[key::SEQUENCE]), &mut |key, place| {
-            let place = Place::decode(place).ok_or_else(|| records::malformed(key))?;
-            let payload = self.history.read(place)?;
-            for (from, line) in lines(&payload).filter(|(_, line)| !Line::is_cursor(line)) {
-                if found.len() == limit {
+        self.by_place(|| {
+            let (mut found, mut right) = (Vec::new(), true);
+            let start = key::sequence(after.saturating_add(1));
+            view::for_each(&self.view, &start, &key::end_of(&[key::SEQUENCE]), &mut |key, place| {
+                let (Some(last), Some(place)) = (Parts::of(key).number(), Place::decode(place)) else {
+                    right = false;
                     return Ok(Go::Stop);
-                }
-                let entry = self.entry(place.part(from, line), line)?;
-                if entry.sequence > after {
+                };
+                let payload = self.history.read(place)?;
+                let lines: Vec<(usize, &[u8])> = lines(&payload).filter(|(_, line)| !Line::is_cursor(line)).collect();
+                // Sequences have no gaps, so those up to `after` need not be decoded.
+                let first = (last + 1).saturating_sub(lines.len() as u64);
+                let wanted = (first..).zip(lines).skip_while(|(sequence, _)| *sequence <= after);
+                for (sequence, (from, line)) in wanted {
+                    if found.len() == limit {
+                        return Ok(Go::Stop);
+                    }
+                    let entry = self.entry(place.part(from, line), line)?;
+                    right &= entry.sequence == sequence;
                     found.push(entry);
                 }
-            }
-            Ok(Go::On)
-        })?;
-        Ok(found)
+                Ok(if right { Go::On } else { Go::Stop })
+            })?;
+            Ok(right.then_some(found))
+        })
     }
 
     pub(crate) fn events_of(&self, order: &OrderId) -> Result<Vec<Arc<Entry>>, StorageError> {
         let prefix = key::Builder::new(key::EVENT).text(order.as_str()).key();
-        let places = view::all(&self.view, &prefix)?;
-        let entry = |(key, place): &(Key, Value)| {
-            let place = Place::decode(place).ok_or_else(|| records::malformed(key))?;
-            self.entry(place, &self.history.read(place)?)
+        self.by_place(|| {
+            let mut found = Vec::new();
+            for (version, (_, place)) in (1..).zip(view::all(&self.view, &prefix)?) {
+                let Some(place) = Place::decode(&place) else { return Ok(None) };
+                let entry = self.entry(place, &self.history.read(place)?)?;
+                if entry.order != *order || entry.version != version {
+                    return Ok(None);
+                }
+                found.push(entry);
+            }
+            Ok(Some(found))
+        })
+    }
+
+    /// Reads by places that the index gave. Where they lead to something else (`None`, or bytes that are not
+    /// what was written there) it is the index that is asked to mend itself first.
+    fn by_place<T>(&self, read: impl Fn() -> Result<Option<T>, StorageError>) -> Result<T, StorageError> {
+        let why = "the index points at what is not there";
+        let first = match read() {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => StorageError::Poisoned { why: why.to_owned() },
+            Err(error @ StorageError::Damaged { .. }) => error,
+            Err(error) => return Err(error),
         };
-        places.iter().map(entry).collect()
+        self.view.distrust(why).map_err(|_| first)?;
+        read()?.ok_or_else(|| StorageError::Poisoned { why: why.to_owned() })
     }
 
     fn entry(&self, place: Place, line: &[u8]) -> Result<Arc<Entry>, StorageError> {

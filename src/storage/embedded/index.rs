@@ -168,7 +168,9 @@ impl Index {
         of_memory: impl Fn(&BTreeMap<Key, Option<Value>>) -> T,
     ) -> Result<T, StorageError> {
         for _ in 0..3 {
-            match reading(&self.current).clone() {
+            // Not in the `match` itself: its lock would be held while the index is renewed.
+            let current = reading(&self.current).clone();
+            match current {
                 Current::Sled(tree) => match of_tree(&tree) {
                     Ok(answer) => return Ok(answer),
                     Err(why) => self.renew(Some(tree.generation), &why)?,
@@ -227,7 +229,10 @@ fn rebuild(
     });
     match on_disk {
         Ok(Ok((tree, sequence))) => return Ok((Current::Sled(Arc::new(tree)), sequence)),
-        Ok(Err(error)) => return Err(error),
+        Ok(Err(error)) => {
+            let _ = std::fs::remove_dir_all(path);
+            return Err(error);
+        }
         Err(why) => tracing::warn!(why, "no index can be made on disk; it is kept in memory"),
     }
     let _ = std::fs::remove_dir_all(path);

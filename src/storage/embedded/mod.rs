@@ -76,7 +76,7 @@ pub struct EmbeddedOptions {
     /// Memory for the index's pages, in bytes; `None`: 32 MiB on a kiosk, 256 MiB on a server. sled may take
     /// several times as much for a moment.
     pub cache_bytes: Option<u64>,
-    /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set.
+    /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set, and at least 16 KiB.
     pub segment_bytes: u64,
     /// How long to wait for another process to give the ledger back. Not at all unless set.
     pub lock_wait: Duration,
@@ -97,6 +97,10 @@ impl EmbeddedOptions {
     pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> EmbeddedOptions {
         self.disk = Some(disk);
         self
+    }
+
+    fn segment_bytes(&self) -> u64 {
+        self.segment_bytes.max(SMALLEST_SEGMENT)
     }
 
     fn cache_bytes(&self) -> u64 {
@@ -131,6 +135,9 @@ pub struct Embedded {
     backlog: Arc<Backlog>,
 }
 
+/// A segment that holds its header, what is set aside, and some commits.
+const SMALLEST_SEGMENT: u64 = 16 << 10;
+
 /// Commands that wait for the writer; more wait where they are made.
 const WAITING: usize = 1024;
 
@@ -159,7 +166,7 @@ impl Embedded {
                 let _ = commands.try_send(Command::Checkpoint(checkpoint));
             }
         };
-        let every_bytes = usize::try_from(options.segment_bytes / 2).unwrap_or(usize::MAX);
+        let every_bytes = usize::try_from(options.segment_bytes() / 2).unwrap_or(usize::MAX);
         let threads =
             |source| StorageError::Io { doing: "start a thread for", path: directory.as_ref().into(), source };
         let indexer = indexer::start(Arc::clone(&backlog), Arc::clone(&reader), Arc::clone(&index), every_bytes, tell);

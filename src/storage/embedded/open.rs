@@ -60,7 +60,7 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
     for step in if clean { [Step::Journal, Step::Index] } else { [Step::Index, Step::Journal] } {
         match (step, kept) {
             (Step::Journal, _) => {
-                let mut resumed = Journal::resume(Arc::clone(&segments), end, options.segment_bytes, !clean)?;
+                let mut resumed = Journal::resume(Arc::clone(&segments), end, options.segment_bytes(), !clean)?;
                 if let (true, Some(checkpoint)) = (clean, kept) {
                     kept = begin_session(&mut resumed, checkpoint)?.then_some(checkpoint);
                 }
@@ -104,7 +104,7 @@ fn create(
         let why = "there is an index, and the journal it was made from is gone".to_owned();
         return Err(StorageError::Damaged { path: segments.path(1), position: 0, why });
     }
-    let mut journal = Journal::create(Arc::clone(&segments), options.segment_bytes)?;
+    let mut journal = Journal::create(Arc::clone(&segments), options.segment_bytes())?;
     let index = Index::rebuilt(directory, Arc::clone(&segments), options.cache_bytes(), 0)?;
     begin_index(&index, &mut journal)?;
     Ok(Opened { owner, segments, journal, index: Arc::new(index) })

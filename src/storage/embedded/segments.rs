@@ -90,7 +90,8 @@ impl Segments {
         let doing = "list the files of";
         let names =
             self.disk.list().map_err(|source| StorageError::Io { doing, path: self.directory.clone(), source })?;
-        let mut ids: Vec<u32> = names.iter().filter_map(|name| name.strip_suffix(".tbj")?.parse().ok()).collect();
+        let number = |name: &String| name.strip_suffix(".tbj")?.parse().ok().filter(|id| Segments::name(*id) == *name);
+        let mut ids: Vec<u32> = names.iter().filter_map(number).collect();
         ids.sort_unstable();
         if let Some((missing, _)) = (1..).zip(&ids).find(|(want, have)| want != *have) {
             return Err(self.damaged(missing, 0, "the file is missing"));

@@ -7,7 +7,7 @@ use tillbook::domain::{Outcome, RefundState};
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
 use tillbook::storage::{Committed, Storage, StorageError, TransactError};
 
-use super::faulty::FaultyDisk;
+use super::faulty::{Done, FaultyDisk};
 use super::fixture::*;
 
 fn on_a_faulty_disk(directory: &Path) -> (Arc<FaultyDisk>, EmbeddedOptions) {
@@ -133,5 +133,52 @@ async fn a_full_disk_refuses_holds_and_still_takes_the_outcomes_of_all_that_is_u
     must(&ledger, hold(&order(0), "late", 1)).await;
     assert!(disk.fired() > 0);
     assert_eq!(ledger.check().await.expect("checked").differences, []);
+    ledger.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nothing_proves_to_be_synced_is_written_again_and_synced_before_the_ledger_is_open() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (disk, options) = on_a_faulty_disk(directory.path());
+    let ledger = Embedded::open(directory.path(), &options).expect("opens");
+    add(&ledger, 1).await;
+    disk.take_done();
+    must(&ledger, hold(&order(1), "r-1", 100)).await;
+    let done = disk.take_done();
+    let [last @ Done::Written { .. }, Done::Synced] = done.as_slice() else { panic!("{done:?}") };
+    ledger.abandon().await.expect("abandoned");
+    disk.fail_next_sync();
+    let error = Embedded::open(directory.path(), &options).err().expect("not proven to be on disk");
+    assert!(error.to_string().starts_with("sync "), "{error}");
+    disk.take_done();
+    let ledger = Embedded::open(directory.path(), &options).expect("opens again");
+    assert_eq!(disk.take_done(), [last.clone(), Done::Synced]);
+    assert_eq!(ledger.find_refund(&account(), &key("r-1")).await.expect("readable"), Some(order(1)));
+    ledger.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_finds_no_room_to_begin_says_so_and_begins_later() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (disk, options) = on_a_faulty_disk(directory.path());
+    disk.set_room(Some(1000));
+    let error = Embedded::open(directory.path(), &options).err().expect("no room");
+    assert!(matches!(error, StorageError::DiskFull { .. }), "{error}");
+    disk.set_room(None);
+    let ledger = Embedded::open(directory.path(), &options).expect("opens");
+    add(&ledger, 1).await;
+    ledger.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_commands_is_one_write_and_one_sync() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (disk, options) = on_a_faulty_disk(directory.path());
+    let ledger = Embedded::open(directory.path(), &options).expect("opens");
+    disk.take_done();
+    let page = (0..5).map(|number| see(facts(number))).collect();
+    assert_eq!(ledger.transact_many(page).await.expect("written").len(), 5);
+    let done = disk.take_done();
+    assert!(matches!(done.as_slice(), [Done::Written { .. }, Done::Synced]), "{done:?}");
     ledger.close().await.expect("closed");
 }

@@ -22,6 +22,14 @@ struct Faults {
     room: Option<u64>,
     used: u64,
     fired: u32,
+    done: Vec<Done>,
+}
+
+/// What was done to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Written { offset: u64, bytes: Vec<u8> },
+    Synced,
 }
 
 impl FaultyDisk {
@@ -41,6 +49,11 @@ impl FaultyDisk {
     /// Leaves room for so many bytes in all, those there are included.
     pub(crate) fn set_room(&self, bytes: Option<u64>) {
         self.faults.lock().expect("whole").room = bytes;
+    }
+
+    /// What was written and synced since this was last asked.
+    pub(crate) fn take_done(&self) -> Vec<Done> {
+        std::mem::take(&mut self.faults.lock().expect("whole").done)
     }
 
     /// How many faults came to pass.
@@ -86,7 +99,10 @@ impl SegmentFile for FaultyFile {
                 self.file.write_at(&bytes[..after.min(bytes.len())], offset)?;
                 Err(io::Error::other("torn by the test"))
             }
-            None => self.file.write_at(bytes, offset),
+            None => {
+                faults.done.push(Done::Written { offset, bytes: bytes.to_vec() });
+                self.file.write_at(bytes, offset)
+            }
         }
     }
 
@@ -113,6 +129,7 @@ impl SegmentFile for FaultyFile {
             faults.fired += 1;
             return Err(io::Error::other("failed by the test"));
         }
+        faults.done.push(Done::Synced);
         self.file.sync()
     }
 }

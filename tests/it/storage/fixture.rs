@@ -110,7 +110,11 @@ pub(crate) fn see(facts: Facts) -> Transaction {
 
 /// Holds an amount for a refund.
 pub(crate) fn hold(order: &OrderId, name: &str, amount: i64) -> Transaction {
-    let command = RefundCommand {
+    refund(order, refund_command(name, amount))
+}
+
+fn refund_command(name: &str, amount: i64) -> RefundCommand {
+    RefundCommand {
         key: key(name),
         requested: Requested::Exactly(fen(amount)),
         memo: None,
@@ -119,10 +123,23 @@ pub(crate) fn hold(order: &OrderId, name: &str, amount: i64) -> Transaction {
         repeat: Repeat::Allowed,
         fresh: None,
         rules: rules(),
-    };
+    }
+}
+
+fn refund(order: &OrderId, command: RefundCommand) -> Transaction {
     let claims = Claims { references: Vec::new(), refund_key: Some(command.key.clone()) };
     let context = context(order);
     transaction(order, claims, Box::new(move |found| decide::refund(&context, found, &command)))
+}
+
+/// Refunds at once: facts that say something new, a hold and an attempt in one write.
+pub(crate) fn refund_now(number: i64, name: &str, amount: i64) -> Transaction {
+    let order = order(number);
+    let mut facts = facts(number);
+    facts.upstream_refund_status = Some("asked again".to_owned());
+    let command =
+        RefundCommand { fresh: Some(Seen { facts: Arc::new(facts), rules: rules() }), ..refund_command(name, amount) };
+    refund(&order, command)
 }
 
 /// Begins an attempt at a queued refund of an order.

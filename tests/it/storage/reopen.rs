@@ -1,6 +1,7 @@
 //! What is there after closing, dropping, dying and losing the index.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tillbook::storage::Storage;
 use tillbook::storage::embedded::Embedded;
@@ -30,6 +31,17 @@ fn remove_index(directory: &Path) {
         }
     }
     assert!(removed > 0, "there was no index");
+}
+
+/// Opens a ledger whose index, closed cleanly and so trusted, was changed behind its back.
+fn open_after(directory: &Path, change: impl FnOnce(&sled::Db)) -> Embedded {
+    let entries = std::fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable").path());
+    let index = sled::open(entries.filter(|path| path.join("db").exists()).max().expect("an index"));
+    let index = index.expect("sled opens it");
+    change(&index);
+    index.flush().expect("flushed");
+    drop(index);
+    open(directory)
 }
 
 async fn hash_of(ledger: &Embedded) -> [u8; 32] {
@@ -150,15 +162,11 @@ async fn an_index_that_breaks_while_in_use_is_rebuilt_under_the_callers_hands() 
     let ledger = open(directory.path());
     fill(&ledger, 0).await;
     ledger.close().await.expect("closed");
-    // A value that is not whole, in an index that was closed cleanly and is trusted.
-    let index = sled::open(directory.path().join("index-1")).expect("sled opens it");
-    let keys: Vec<_> = index.scan_prefix(b"o").keys().map(|key| key.expect("readable")).collect();
-    for key in &keys {
-        index.insert(key, "garbage that is longer than ten bytes").expect("inserted");
-    }
-    index.flush().expect("flushed");
-    drop(index);
-    let ledger = open(directory.path());
+    let ledger = open_after(directory.path(), |index| {
+        for key in index.scan_prefix(b"o").keys() {
+            index.insert(key.expect("readable"), "garbage that is longer than ten bytes").expect("inserted");
+        }
+    });
     let held = must(&ledger, hold(&order(7), "again", 100)).await;
     assert_eq!(held.record.held(), fen(200));
     assert_eq!(ledger.check().await.expect("checked").differences, []);
@@ -167,6 +175,62 @@ async fn an_index_that_breaks_while_in_use_is_rebuilt_under_the_callers_hands() 
     assert!(directory.path().join("index-2").exists());
     let ledger = open(directory.path());
     assert_eq!(hash_of(&ledger).await, hash);
+    ledger.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_points_elsewhere_gives_the_right_events_all_the_same() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    fill(&ledger, 0).await;
+    let (all, some) = (ledger.events(0, 1000).await, ledger.events_of(&order(3)).await);
+    let (all, some) = (all.expect("readable"), some.expect("readable"));
+    ledger.close().await.expect("closed");
+    for kind in [b"e", b"q"] {
+        let ledger = open_after(directory.path(), |index| {
+            let places: Vec<_> = index.scan_prefix(kind).map(|entry| entry.expect("readable")).collect();
+            for ((key, _), (_, place)) in places.iter().zip(places.iter().rev()) {
+                index.insert(key, place).expect("inserted");
+            }
+        });
+        assert_eq!(ledger.events_of(&order(3)).await.expect("readable"), some);
+        assert_eq!(ledger.events(0, 1000).await.expect("readable"), all);
+        assert_eq!(ledger.check().await.expect("checked").differences, []);
+        ledger.close().await.expect("closed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_index_whose_file_is_cut_while_in_use_is_rebuilt_while_readers_and_writers_wait() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    for number in 0..600 {
+        add(&ledger, number).await;
+    }
+    ledger.close().await.expect("closed");
+    // Opened with nothing in sled's cache, so that what is read must come from the file.
+    let ledger = Arc::new(open(directory.path()));
+    let file = std::fs::OpenOptions::new().write(true).open(directory.path().join("index-1/db")).expect("there");
+    file.set_len(1000).expect("cut");
+    let tasks: Vec<_> = (0..600)
+        .map(|number| {
+            let ledger = Arc::clone(&ledger);
+            tokio::spawn(async move {
+                if number % 3 == 0 {
+                    must(&*ledger, hold(&order(number), &format!("r-{number}"), 100)).await;
+                } else {
+                    let record = ledger.get(&order(number)).await.expect("readable").expect("there");
+                    assert_eq!(record.paid(), fen(8000));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("answered");
+    }
+    assert!(directory.path().join("index-2/db").exists(), "nothing was rebuilt: the fault never fired");
+    let report = ledger.check().await.expect("checked");
+    assert_eq!((report.events, report.differences), (800, vec![]));
     ledger.close().await.expect("closed");
 }
 
