@@ -1,4 +1,9 @@
-//! The `tillbook` command.
+//! The `tillbook` command; all of it is in `cli`.
+
 mod cli;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -205,7 +205,7 @@ mod tests {
                 "refund key \"123456789012345678901234567890123\" is longer than 32 characters",
             ),
         ] {
-            assert_eq!(RefundKey::new(text).unwrap_err().to_string(), want);
+            assert_eq!(RefundKey::new(text).expect_err("refused").to_string(), want);
         }
     }
 

@@ -6,19 +6,15 @@
 
 mod read_error;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
+pub use crate::future::BoxFuture;
 pub use read_error::{ReadError, ReadErrorKind};
 
 use crate::domain::{
     Answer, Baseline, Facts, GatewayName, InFlight, Interval, Money, OrderStatus, PaymentMethod, Reference, Refund,
     RefundStatus, Rules, Timestamp,
 };
-
-/// A boxed future, so that gateways and storages can be trait objects.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An adapter to one upstream with one merchant's credentials.
 ///
@@ -88,7 +84,7 @@ pub struct RefundCall {
 pub struct Capabilities {
     /// Whether refunds can be asked for at all.
     pub refunds: bool,
-    /// Whether orders can be listed (Fubei's cannot: only a day's bill).
+    /// Whether orders can be listed, at least by number (Fubei's: its bill names paid orders).
     pub lists_orders: bool,
     /// Whether a client refund number is taken, by which a refund can be asked for later.
     pub client_refund_number: bool,
@@ -145,6 +141,9 @@ pub struct PageAt {
 pub struct OrderPage {
     /// The orders that could be read.
     pub orders: Vec<Facts>,
+    /// Orders that are named without their facts (Fubei's bill has neither state nor refunds): those
+    /// not known yet are to be fetched one by one.
+    pub mentioned: Vec<Reference>,
     /// The rows that could not.
     pub bad_rows: Vec<BadRow>,
     /// Where the next page begins; `None`: this was the last.

@@ -1,1 +1,108 @@
-//! The ledger room.
+//! The public handle: commands, queries, and the tasks that own attempts.
+//!
+//! A refund runs in a task of its own: dropping the caller's future changes nothing. What must
+//! never be here: retry policy (that is [`sync`](crate::sync)), wire formats, SQL.
+//!
+//! Start reading at [`Ledger::refund`] in `refund.rs`, then `attempt.rs`.
+
+mod account;
+mod attempt;
+mod builder;
+mod clock;
+mod error;
+mod import;
+mod lane;
+mod lookup;
+mod queries;
+mod record;
+mod refund;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+pub use account::AccountSettings;
+pub use builder::{LedgerBuilder, Profile};
+pub use clock::{Clock, SystemClock};
+pub use error::Error;
+pub use import::Imported;
+pub use lookup::Wanted;
+pub use queries::RefundQuery;
+pub use record::RecordOrder;
+pub use refund::{RefundRequest, Refunded, Sending};
+
+use crate::domain::decide::Context;
+use crate::domain::{AccountName, DeviceName, OrderId, Timestamp};
+use crate::storage::Storage;
+
+pub(crate) use account::Account;
+pub(crate) use attempt::Sent;
+use lane::Lanes;
+
+/// An order and refund ledger. Cheap to clone; all clones are one ledger.
+///
+/// # Durability
+/// What a call acknowledges with `Ok` survives process kill, kernel crash and power cut on a disk
+/// that honours fdatasync.
+///
+/// # Runtime
+/// Every call must be made inside a tokio runtime; a refund goes on in a task of that runtime
+/// although its caller is gone. Without a runtime use [`blocking::Ledger`](crate::blocking::Ledger).
+#[derive(Clone)]
+pub struct Ledger {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all clones share.
+pub(crate) struct Inner {
+    pub(crate) storage: Arc<dyn Storage>,
+    device: DeviceName,
+    clock: Arc<dyn Clock>,
+    accounts: RwLock<BTreeMap<AccountName, Arc<Account>>>,
+    lanes: Lanes,
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A command on that order, now, on this device.
+    fn context(&self, account: &AccountName, order: &OrderId) -> Context {
+        Context { account: account.clone(), order: order.clone(), device: self.device.clone(), now: self.now() }
+    }
+
+    /// The connected account of that name.
+    pub(crate) fn account(&self, name: &AccountName) -> Result<Arc<Account>, Error> {
+        let accounts = self.accounts.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        accounts.get(name).cloned().ok_or_else(|| Error::UnknownAccount(name.clone()))
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("device", &self.inner.device).finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Where a ledger is opened.
+    #[must_use]
+    pub fn builder() -> LedgerBuilder {
+        LedgerBuilder::default()
+    }
+
+    /// The name of the device that keeps this ledger.
+    #[must_use]
+    pub fn device(&self) -> &DeviceName {
+        &self.inner.device
+    }
+
+    /// Waits for refunds under way, writes what is pending and lets go of the files.
+    ///
+    /// # Errors
+    /// When the storage cannot be closed properly; what was acknowledged is safe all the same.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.inner.lanes.drain().await;
+        Ok(self.inner.storage.close().await?)
+    }
+}

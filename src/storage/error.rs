@@ -52,6 +52,16 @@ pub enum StorageError {
         /// What is wrong there.
         why: String,
     },
+    /// Written well, and not readable by this version: a newer one's event, or a defect.
+    #[error("{} holds at byte {position} what this version cannot read ({why}); nothing was changed", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// Why not.
+        why: String,
+    },
     /// Written by a newer version.
     #[error("{} has format {found}, and this version reads up to {known}", path.display())]
     NewerFormat {
@@ -68,6 +78,12 @@ pub enum StorageError {
         /// The directory.
         path: PathBuf,
     },
+    /// Not where a page ended.
+    #[error("{after:?} is not where a page ended")]
+    UnknownPage {
+        /// What was given, cut to 60 characters.
+        after: String,
+    },
     /// Opened for reading only.
     #[error("the ledger is open for reading only")]
     ReadOnly,
@@ -83,7 +99,7 @@ impl StorageError {
     /// Whether every later write will fail too, until the ledger is opened again.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, StorageError::DiskFull { .. } | StorageError::ReadOnly)
+        !matches!(self, StorageError::DiskFull { .. } | StorageError::UnknownPage { .. } | StorageError::ReadOnly)
     }
 }
 

@@ -6,8 +6,24 @@
 //!
 //! Start reading at [`Storage`].
 
+mod cache;
+mod check;
+pub mod embedded;
 mod error;
+mod group;
+mod index;
+mod key;
+mod layer;
+mod lines;
+mod lock;
+pub mod memory;
+mod place;
 mod query;
+mod reader;
+mod records;
+mod replay;
+mod serve;
+mod view;
 
 use std::sync::Arc;
 

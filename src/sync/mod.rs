@@ -1,1 +1,58 @@
-//! The sync room.
+//! A round of synchronisation: facts in, queued refunds out, accepted refunds asked about.
+//!
+//! What must never be here: generated types, and writes that bypass the ledger. Start reading at
+//! [`Ledger::sync`].
+
+mod ask;
+mod pull;
+mod push;
+mod report;
+
+use std::sync::Arc;
+
+pub use report::{AccountReport, Progress, SyncReport};
+
+use crate::domain::AccountName;
+use crate::ledger::{Account, Error, Ledger};
+
+/// What a sync is to do.
+#[derive(Clone, Debug, Default)]
+pub struct SyncOptions {
+    /// Only these accounts; all that are connected, if none is named.
+    pub accounts: Option<Vec<AccountName>>,
+}
+
+/// Who is told how far a sync is.
+pub type Watcher = dyn Fn(&Progress) + Send + Sync;
+
+impl Ledger {
+    /// Does one full round: refunds that wait are sent, accepted ones are asked about, orders are
+    /// listed. In-doubt refunds stay held.
+    ///
+    /// An account that cannot be reached, or refuses its credentials, is left alone for the rest of
+    /// the round and named in the report; the others go on. One refund that cannot be sent delays no
+    /// other order's.
+    ///
+    /// # Durability
+    /// Each page and each outcome is on disk before the next is asked for; a sync that is
+    /// interrupted anywhere is simply done again.
+    ///
+    /// # Errors
+    /// [`Error::UnknownAccount`] before anything is done; storage errors. What upstreams did wrong is
+    /// in the report.
+    pub async fn sync(&self, options: &SyncOptions, watcher: &Watcher) -> Result<SyncReport, Error> {
+        let names = options.accounts.clone().unwrap_or_else(|| self.accounts());
+        let accounts: Vec<Arc<Account>> =
+            names.iter().map(|name| self.inner.account(name)).collect::<Result<_, Error>>()?;
+        let mut report = SyncReport::default();
+        for account in accounts {
+            let mut round = AccountReport::default();
+            // Refunds first: customers wait for them, and nobody waits for a list.
+            push::push(self, &account, &mut round, watcher).await?;
+            ask::ask(self, &account, &mut round, watcher).await?;
+            pull::pull(self, &account, &mut round, watcher).await?;
+            report.accounts.insert(account.name.clone(), round);
+        }
+        Ok(report)
+    }
+}

@@ -1,9 +1,17 @@
-//! The integration tests.
+//! The integration tests: one binary, for linking is the slow part.
 
+mod architecture;
+mod cli;
+mod demo;
 mod fubei;
 mod hydrogen;
+mod ledger;
+mod outside;
 mod sandbox;
 mod specs;
+mod storage;
+mod support;
 mod trade_order;
 mod wire_faults;
+mod wire_ledger;
 mod wire_server;

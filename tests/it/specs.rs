@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::outside::skipped;
+
 // The build script's own files, compiled once more: they need nothing but a YAML parser and serde_json.
 #[path = "../../build/keys.rs"]
 mod keys;
@@ -258,11 +260,10 @@ fn no_generated_code_holds_a_float() {
 
 /// A consumer's crate, from its `.cargo/config.toml` to reading the field it added. Builds tillbook anew.
 #[test]
-#[allow(clippy::print_stderr)] // a skipped test says so
 fn a_consumer_builds_against_an_edited_copy() {
-    if std::env::var_os("TILLBOOK_LONG").is_none() {
-        eprintln!("skipped: a_consumer_builds_against_an_edited_copy builds the crate anew; set TILLBOOK_LONG=1");
-        return;
+    if std::env::var_os("TILLBOOK_CONSUMER").is_none() {
+        let name = "a_consumer_builds_against_an_edited_copy";
+        return skipped(name, "a minute to build the crate anew", "TILLBOOK_CONSUMER=1 cargo test");
     }
     let root = env!("CARGO_MANIFEST_DIR");
     let consumer = tempfile::tempdir().expect("a directory");

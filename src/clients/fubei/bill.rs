@@ -1,15 +1,23 @@
 //! Fubei's bill 账单: the orders of a span of time with their sums, for comparing with the ledger.
 
+use std::time::Duration;
+
 use crate::clients::call::{Call, RawAnswer};
 use crate::clients::classify;
 use crate::clients::wire::Yuan;
 use crate::domain::{Facts, Timestamp};
-use crate::gateway::{BadRow, ReadError};
+use crate::gateway::{BadRow, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind};
 
 use super::api::types;
 use super::decode;
 use super::envelope::{Seen, envelope};
-use super::gateway::{FubeiGateway, built};
+use super::gateway::{FubeiGateway, built, now};
+
+/// The span of a bill where nobody asks for another: as long as refunds are taken.
+const SPAN: Duration = Duration::from_secs(90 * 86_400);
+
+/// The most rows that a page of the bill has (MerchantOrderApi of github.com/fubei-open/java-sdk at bf17df1).
+const MOST_ROWS: u32 = 100;
 
 /// A page of a span's bill, with the sums of the whole span.
 #[derive(Clone, Debug)]
@@ -66,5 +74,32 @@ impl FubeiGateway {
         let result = request.order_bill().body_map(|body| envelope!(body, biz)).send().await;
         let seen = Seen::of(call.conclude(result), |answer: types::OrderBillAnswer| answer.data);
         seen.read("order.bill", &self.settings.credential_codes)
+    }
+
+    /// The orders that a page of the bill names. It has neither state nor refunds, so its rows are no facts: each order
+    /// is only mentioned, to be fetched where it is not known.
+    pub(super) async fn mentioned(&self, wanted: &OrderFilter, page: PageAt) -> Result<OrderPage, ReadError> {
+        let to = wanted.to.unwrap_or_else(now);
+        let from = wanted.from.unwrap_or_else(|| to.saturating_sub(SPAN));
+        let rows = page.limit.clamp(1, MOST_ROWS);
+        let number = page.offset / u64::from(rows) + 1;
+        let number = u32::try_from(number)
+            .map_err(|_| ReadError::new(ReadErrorKind::Unsupported, format!("order.bill has no page {number}")))?;
+        let mut bill = self.bill(from, to, number, rows).await;
+        if bill.as_ref().is_err_and(|error| self.renew_after(error)) {
+            bill = self.bill(from, to, number, rows).await;
+        }
+        let bill = bill?;
+        let total = bill.order_count.and_then(|count| u64::try_from(count).ok());
+        let here = bill.orders.len() + bill.bad_rows.len();
+        let next = u64::from(number) * u64::from(rows);
+        let more = here > 0 && total.map_or(here >= rows as usize, |total| next < total);
+        Ok(OrderPage {
+            mentioned: bill.orders.into_iter().filter_map(|order| order.native).collect(),
+            bad_rows: bill.bad_rows,
+            next: more.then_some(next),
+            total,
+            ..OrderPage::default()
+        })
     }
 }

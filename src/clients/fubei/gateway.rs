@@ -130,7 +130,7 @@ impl FubeiGateway {
     }
 
     /// Reads the secret again after a refusal of it; `true` if it is another one now.
-    fn renew_after(&self, error: &ReadError) -> bool {
+    pub(super) fn renew_after(&self, error: &ReadError) -> bool {
         error.kind == ReadErrorKind::Credentials && self.renew()
     }
 
@@ -318,7 +318,7 @@ impl Gateway for FubeiGateway {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             refunds: true,
-            lists_orders: false,
+            lists_orders: true,
             client_refund_number: true,
             fence: false,
             fetch_by: FETCH_BY,
@@ -331,10 +331,8 @@ impl Gateway for FubeiGateway {
         Box::pin(self.fetch(wanted))
     }
 
-    fn list_orders<'a>(&'a self, _: &'a OrderFilter, _: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        // The bill has neither state nor refunds, so its rows are no facts about an order.
-        let message = "fubei has no list of orders, only a bill";
-        Box::pin(async move { Err(ReadError::new(ReadErrorKind::Unsupported, message)) })
+    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
+        Box::pin(self.mentioned(wanted, page))
     }
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
@@ -361,7 +359,7 @@ impl Gateway for FubeiGateway {
 }
 
 /// The adapters read the clock for one purpose: to say when something was asked and answered.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from(jiff::Timestamp::now())
 }
 

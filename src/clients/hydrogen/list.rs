@@ -97,7 +97,7 @@ pub(super) fn page_of(
     let end = page.offset.saturating_add((rows.rows.len() + rows.bad.len()) as u64);
     let more = end > page.offset && total.is_none_or(|total| end < total);
     let (orders, bad_rows) = facts_of("objects", rows, |row| orders::facts(row, merchant, asked_at));
-    OrderPage { orders, bad_rows, next: more.then_some(end), total }
+    OrderPage { orders, bad_rows, next: more.then_some(end), total, ..OrderPage::default() }
 }
 
 /// The one row that bears `number`; `Ok(None)`: the list is empty.

@@ -83,6 +83,7 @@ pub(super) fn page_of(
         bad_rows,
         next: some.then(|| pages.next()),
         total: count.and_then(|count| u64::try_from(count.get()).ok()),
+        ..OrderPage::default()
     }
 }
 

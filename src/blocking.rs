@@ -1,0 +1,125 @@
+//! The same ledger for programs without an async runtime.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, Refund, RefundKey};
+use crate::gateway::{Checked, Gateway};
+use crate::ledger::{
+    AccountSettings, Error, Imported, LedgerBuilder, RecordOrder, RefundQuery, RefundRequest, Refunded, Wanted,
+};
+use crate::storage::{CheckReport, OrderQuery, Page, ScanPage};
+use crate::sync::{SyncOptions, SyncReport, Watcher};
+
+/// A [`Ledger`](crate::Ledger) with a runtime of its own: the same calls, which wait.
+///
+/// Must not be used inside an async runtime (tokio refuses to block there, with a panic).
+#[derive(Debug)]
+pub struct Ledger {
+    runtime: tokio::runtime::Runtime,
+    ledger: crate::ledger::Ledger,
+}
+
+impl Ledger {
+    /// Opens the ledger in a directory. See [`LedgerBuilder::open`].
+    ///
+    /// # Errors
+    /// As there; [`Error::TaskLost`] when the runtime cannot start.
+    pub fn open(builder: LedgerBuilder, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .thread_name("tillbook")
+            .build()
+            .map_err(|error| Error::TaskLost(error.to_string()))?;
+        let ledger = runtime.block_on(builder.open(dir))?;
+        Ok(Ledger { runtime, ledger })
+    }
+
+    /// Opens for reading beside the owner. See [`LedgerBuilder::open_read_only`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_read_only(builder: LedgerBuilder, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::TaskLost(error.to_string()))?;
+        let ledger = runtime.block_on(builder.open_read_only(dir))?;
+        Ok(Ledger { runtime, ledger })
+    }
+
+    /// The async handle, for what is not here.
+    #[must_use]
+    pub fn handle(&self) -> &crate::ledger::Ledger {
+        &self.ledger
+    }
+
+    /// See [`connect`](crate::Ledger::connect).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect(
+        &self,
+        name: AccountName,
+        gateway: Arc<dyn Gateway>,
+        settings: AccountSettings,
+    ) -> Result<(), Error> {
+        self.ledger.connect(name, gateway, settings)
+    }
+
+    /// See [`make_key`](crate::Ledger::make_key).
+    #[must_use]
+    pub fn make_key(&self) -> RefundKey {
+        self.ledger.make_key()
+    }
+
+    /// See [`sync`](crate::Ledger::sync).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sync(&self, options: &SyncOptions, watcher: &Watcher) -> Result<SyncReport, Error> {
+        self.runtime.block_on(self.ledger.sync(options, watcher))
+    }
+
+    /// See [`close`](crate::Ledger::close).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn close(self) -> Result<(), Error> {
+        self.runtime.block_on(self.ledger.close())
+    }
+}
+
+macro_rules! waits {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Ledger {
+            $(
+                #[doc = concat!("See [`", stringify!($name), "`](crate::Ledger::", stringify!($name), ").")]
+                ///
+                /// # Errors
+                /// As there.
+                pub fn $name(&self, $($arg: $type),*) -> Result<$answer, Error> {
+                    self.runtime.block_on(self.ledger.$name($($arg),*))
+                }
+            )*
+        }
+    };
+}
+
+waits! {
+    order(account: &AccountName, wanted: &Wanted) -> Arc<OrderRecord>;
+    known_order(account: &AccountName, wanted: &Wanted) -> Option<Arc<OrderRecord>>;
+    fetch(account: &AccountName, wanted: &Wanted) -> Arc<OrderRecord>;
+    record_order(order: RecordOrder) -> Arc<OrderRecord>;
+    import(account: &AccountName, page: Vec<Facts>) -> Imported;
+    refund(request: RefundRequest) -> Refunded;
+    dry_run(request: RefundRequest) -> Refunded;
+    cancel(account: &AccountName, key: &RefundKey, by: Option<String>) -> Refunded;
+    orders(query: &OrderQuery, page: &Page) -> ScanPage;
+    refunds(query: &RefundQuery, limit: usize) -> Vec<(Arc<OrderRecord>, Refund)>;
+    events(after: u64, limit: usize) -> Vec<Arc<Entry>>;
+    events_of(order: &OrderId) -> Vec<Arc<Entry>>;
+    check_account(name: &AccountName) -> Checked;
+    verify() -> CheckReport;
+}

@@ -1,0 +1,137 @@
+//! `refund`: the command that this program exists for. All rules are the ledger's.
+
+use serde_json::json;
+use tillbook::{Error, Ledger, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
+
+use crate::cli::args::RefundArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::session::{Session, settings};
+use crate::cli::{json, table, upstreams};
+
+/// Whether the refund was asked for, or only looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Real,
+    DryRun,
+}
+
+/// Asks for the refund, or says what would happen.
+pub(crate) async fn run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
+    session.account(&args.order.account)?;
+    if args.dry_run { dry_run(session, args).await } else { send(session, args).await }
+}
+
+async fn send(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
+    let account = [args.order.account.clone()];
+    let refunded = session
+        .owning(&account, async |ledger| {
+            let request = request(ledger, &args);
+            if args.key.is_none() {
+                // Before anything is sent: whoever loses this process can still ask what became of its refund.
+                session.output.note(format!("refund key 退款单号: {}", request.key));
+            }
+            Ok(ledger.refund(request).await?)
+        })
+        .await?;
+    print(session.output, &refunded, Mode::Real)
+}
+
+/// The same checks on what is known here, beside whoever owns the ledger.
+async fn dry_run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
+    let name = &args.order.account;
+    let account = session.account(name)?;
+    let gateway = upstreams::gateway(name, account)?;
+    let hint = format!("a dry run asks nobody; fetch the order first: tillbook fetch {name}:{}", args.order.wanted);
+    let unknown = || Rejection::UnknownOrder { account: name.clone(), wanted: args.order.wanted.to_string() };
+    let would = session
+        .reading_if_any(async |ledger| {
+            ledger.connect(name.clone(), gateway, settings(account))?;
+            Ok(ledger.dry_run(request(ledger, &args)).await?)
+        })
+        .await;
+    match would {
+        Ok(Some(refunded)) => print(session.output, &refunded, Mode::DryRun),
+        Ok(None) => Err(Failure::from(Error::from(unknown())).hint(hint)),
+        Err(failure) if failure.kind() == "unknown_order" => Err(failure.hint(hint)),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn request(ledger: &Ledger, args: &RefundArgs) -> RefundRequest {
+    RefundRequest {
+        account: args.order.account.clone(),
+        order: args.order.wanted.clone(),
+        requested: args.amount.map_or(Requested::All, Requested::Exactly),
+        key: args.key.clone().unwrap_or_else(|| ledger.make_key()),
+        memo: args.memo.clone(),
+        by: args.by.clone(),
+        expect_refundable: args.expect_refundable,
+        // A key chosen by the caller says that this refund is meant; a made one says nothing.
+        repeat: if args.key.is_some() || args.again { Repeat::Allowed } else { Repeat::Refused },
+        sending: if args.queue_only { Sending::QueueOnly } else { Sending::Now },
+    }
+}
+
+/// Prints the refund with its order. Where the exit code is not 0, the document says why under `error` too.
+fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failure> {
+    let Refunded { refund, order, replayed, waiting } = refunded;
+    let failure = match mode {
+        Mode::Real => unsettled(refunded),
+        Mode::DryRun => None,
+    };
+    let mut document = json!({
+        "refund": json::refund(refund),
+        "order": json::order(order),
+        "replayed": replayed,
+        "waiting": waiting,
+        "dry_run": mode == Mode::DryRun,
+    });
+    if let Some(failure) = &failure {
+        document["error"] = failure.error_json();
+    }
+    output.result(&document, || match mode {
+        Mode::Real => table::refunded(refund, order),
+        Mode::DryRun => format!("would be held (nothing was written or sent):\n{}", table::refunded(refund, order)),
+    })?;
+    if *replayed {
+        output.note("this refund had been asked for before; this is how it stands now");
+    }
+    if let Some(waiting) = waiting {
+        output.note(format!("it waits: {waiting}"));
+        output.note("hint: tillbook sync sends it");
+    }
+    failure.map_or(Ok(Exit::Done), |failure| Err(failure.in_document()))
+}
+
+/// The failure that a refund's state is, where it is one.
+pub(crate) fn unsettled(refunded: &Refunded) -> Option<Failure> {
+    let refund = &refunded.refund;
+    let words = refund.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    let (kind, text, hint) = match refund.state {
+        RefundState::Queued | RefundState::Accepted | RefundState::Succeeded => return None,
+        RefundState::Declined => ("declined", format!("the upstream declined refund {}{words}", refund.key), None),
+        RefundState::Sending | RefundState::InDoubt => (
+            "in_doubt",
+            format!("nobody knows yet whether refund {} was executed{words}", refund.key),
+            Some("its amount stays held; ask the upstream's back office, never refund again under another key"),
+        ),
+        RefundState::Review => (
+            "review",
+            format!("refund {} waits for a person{words}", refund.key),
+            Some("see: tillbook refunds --state review"),
+        ),
+        RefundState::Canceled | RefundState::Reversed => {
+            ("withdrawn", format!("refund {} is {} {}", refund.key, refund.state, refund.state.chinese()), None)
+        }
+    };
+    let failure = Failure::new(kind, text)
+        .fact("key", refund.key.as_str())
+        .fact("state", refund.state.as_str())
+        .fact("code", refund.code.clone());
+    debug_assert_eq!(failure.exit(), Exit::of_state(refund.state), "kind and state agree on the exit code");
+    Some(match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
+}

@@ -1,0 +1,181 @@
+//! One account of the configuration: its gateway's keys, and the settings that all gateways share.
+
+use std::time::Duration;
+
+use super::secret::Secret;
+use super::section::Section;
+use crate::cli::exit::Failure;
+
+/// The keys of every account.
+const COMMON: &[&str] = &[
+    "gateway",
+    "base_url",
+    "timeout",
+    "connect_timeout",
+    "proxy",
+    "rate_per_second",
+    "probe_schedule",
+    "refund_window",
+    "refunds_per_order",
+    "refund_interval",
+    "sole_refunder",
+    "history",
+];
+
+/// The keys of one kind of gateway each.
+const OWN: &[(&str, &[&str])] = &[
+    ("fubei", &["app_id", "secret", "declined_codes", "credential_codes"]),
+    ("trade_order", &["token"]),
+    ("hydrogen", &["client_id", "token", "refund_function", "function_secret", "orders"]),
+];
+
+/// The name under which the cloud function is deployed unless the account says otherwise.
+pub(crate) const REFUND_FUNCTION: &str = "tillbook";
+
+/// One merchant's credentials at one gateway, and how to treat it.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    /// The gateway with its own keys.
+    pub(crate) upstream: Upstream,
+    /// Where it is.
+    pub(crate) base_url: String,
+    /// Total time of one call.
+    pub(crate) timeout: Option<Duration>,
+    /// Time to connect.
+    pub(crate) connect_timeout: Option<Duration>,
+    /// A proxy's URL, which may hold a password.
+    pub(crate) proxy: Option<Secret>,
+    /// How many calls a second, at most.
+    pub(crate) rate_per_second: Option<u32>,
+    /// How long after the payment refunds are taken.
+    pub(crate) refund_window: Option<Duration>,
+    /// How many refunds an order may have.
+    pub(crate) refunds_per_order: Option<u32>,
+    /// The least time between two refunds of one order.
+    pub(crate) refund_interval: Option<Duration>,
+    /// Whether nobody else refunds this account's orders.
+    pub(crate) sole_refunder: Option<bool>,
+    /// How far back a sync reads.
+    pub(crate) history: Option<Duration>,
+}
+
+/// A gateway's own keys.
+#[derive(Clone, Debug)]
+pub(crate) enum Upstream {
+    /// 付呗.
+    Fubei {
+        /// The merchant's id.
+        app_id: String,
+        /// What signs.
+        secret: Secret,
+        /// Result codes that mean "not executed" beyond doubt, by the user's own word.
+        declined_codes: Vec<String>,
+        /// Result codes that mean "wrong signature or app_id", by the user's own word.
+        credential_codes: Vec<String>,
+    },
+    /// The XxPay family.
+    TradeOrder {
+        /// The JWT.
+        token: Secret,
+    },
+    /// 知晓云.
+    Hydrogen {
+        /// The application's client id.
+        client_id: String,
+        /// A mini-program user's token.
+        token: Secret,
+        /// The cloud function's name.
+        refund_function: String,
+        /// The key of its mac.
+        function_secret: Secret,
+        /// Where orders are listed.
+        orders: OrdersBy,
+    },
+}
+
+/// Where hydrogen's orders are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrdersBy {
+    /// By the cloud function: the whole app's.
+    Function,
+    /// By the user's token: that user's own.
+    User,
+}
+
+impl Upstream {
+    /// The gateway's word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Upstream::Fubei { .. } => "fubei",
+            Upstream::TradeOrder { .. } => "trade_order",
+            Upstream::Hydrogen { .. } => "hydrogen",
+        }
+    }
+}
+
+impl Account {
+    /// Reads one table below `[accounts]`.
+    ///
+    /// # Errors
+    /// The first fault, with file, line and key.
+    pub(crate) fn read(section: &Section<'_>) -> Result<Account, Failure> {
+        let gateway = section
+            .word("gateway", &["fubei", "hydrogen", "trade_order"])?
+            .ok_or_else(|| section.fault("gateway", "is missing: \"fubei\", \"hydrogen\" or \"trade_order\""))?;
+        let known: Vec<&str> = COMMON.iter().copied().chain(own_keys(gateway).iter().copied()).collect();
+        let owners: Vec<(String, &[&str])> =
+            OWN.iter().map(|(name, keys)| (format!("{name} accounts"), *keys)).collect();
+        let elsewhere: Vec<(&str, &str)> =
+            owners.iter().flat_map(|(owner, keys)| keys.iter().map(|key| (*key, owner.as_str()))).collect();
+        section.only(&known, &elsewhere)?;
+        let upstream = match gateway {
+            "fubei" => Upstream::Fubei {
+                app_id: section.required_text("app_id")?,
+                secret: section.required_secret("secret")?,
+                declined_codes: section.texts("declined_codes")?.unwrap_or_default(),
+                credential_codes: section.texts("credential_codes")?.unwrap_or_default(),
+            },
+            "trade_order" => Upstream::TradeOrder { token: section.required_secret("token")? },
+            _ => hydrogen(section)?,
+        };
+        // For those who ask about refunds in doubt on a schedule: checked with the rest, so that a slip shows at once.
+        section.durations("probe_schedule")?;
+        let account = Account {
+            upstream,
+            base_url: section.required_text("base_url")?,
+            timeout: section.duration("timeout")?,
+            connect_timeout: section.duration("connect_timeout")?,
+            proxy: section.secret("proxy")?,
+            rate_per_second: small(section, "rate_per_second", 1, 10_000)?,
+            refund_window: section.duration("refund_window")?,
+            refunds_per_order: small(section, "refunds_per_order", 1, 10_000)?,
+            refund_interval: section.duration("refund_interval")?,
+            sole_refunder: section.truth("sole_refunder")?,
+            history: section.duration("history")?,
+        };
+        Ok(account)
+    }
+}
+
+fn own_keys(gateway: &str) -> &'static [&'static str] {
+    OWN.iter().find(|(name, _)| *name == gateway).map_or(&[], |(_, keys)| keys)
+}
+
+fn hydrogen(section: &Section<'_>) -> Result<Upstream, Failure> {
+    let orders = match section.word("orders", &["function", "user"])? {
+        Some("user") => OrdersBy::User,
+        _ => OrdersBy::Function,
+    };
+    Ok(Upstream::Hydrogen {
+        client_id: section.required_text("client_id")?,
+        token: section.required_secret("token")?,
+        refund_function: section.text("refund_function")?.unwrap_or_else(|| REFUND_FUNCTION.to_owned()),
+        // Refunds go through the function whichever way orders are listed.
+        function_secret: section.required_secret("function_secret")?,
+        orders,
+    })
+}
+
+fn small(section: &Section<'_>, key: &str, least: u64, most: u64) -> Result<Option<u32>, Failure> {
+    Ok(section.number(key, least, most)?.and_then(|number| u32::try_from(number).ok()))
+}

@@ -1,0 +1,229 @@
+//! Tables and summaries for people, with the Chinese words beside ours and all columns aligned.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use tillbook::{Money, OrderRecord, OrderStatus, Refund, RefundStatus, Timestamp};
+
+/// An order's status in Chinese; an upstream's own word has no other.
+pub(crate) fn status_chinese(status: &OrderStatus) -> &str {
+    match status {
+        OrderStatus::Pending => "待支付",
+        OrderStatus::Processing => "处理中",
+        OrderStatus::Paid => "已支付",
+        OrderStatus::Failed => "失败",
+        OrderStatus::Closed => "已关闭",
+        OrderStatus::Other(word) => word,
+    }
+}
+
+/// A refund status in Chinese.
+pub(crate) fn refund_status_chinese(status: RefundStatus) -> &'static str {
+    match status {
+        RefundStatus::None => "未退款",
+        RefundStatus::Partial => "部分退款",
+        RefundStatus::Complete => "全额退款",
+    }
+}
+
+/// A table of our look: no frame, so that it can be cut and searched; wrapped only where a person watches.
+pub(crate) fn plain<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    if std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+/// The table as text, without blanks at line ends and without the margin before the first column.
+pub(crate) fn text(table: &Table) -> String {
+    let lines: Vec<String> =
+        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// An amount in its column.
+pub(crate) fn amount(amount: Money) -> Cell {
+    Cell::new(amount).set_alignment(CellAlignment::Right)
+}
+
+/// The name by which `show` and `refund` take an order: its own number, or the first it bears.
+pub(crate) fn order_name(record: &OrderRecord) -> String {
+    let number = match &record.facts.native {
+        Some(native) => native.number.clone(),
+        None => record
+            .facts
+            .all_references()
+            .next()
+            .map_or_else(|| record.id.to_string(), |first| format!("{}={}", first.kind, first.number)),
+    };
+    format!("{}:{number}", record.account)
+}
+
+/// Many orders.
+pub(crate) fn orders(records: &[Arc<OrderRecord>]) -> String {
+    let mut table = plain([
+        "ORDER 订单",
+        "STATUS 状态",
+        "PAID 实付",
+        "REFUNDED 已退",
+        "HELD 预留",
+        "REFUNDABLE 可退",
+        "PAID AT 时间",
+    ]);
+    for record in records {
+        let provisional = if record.provisional { " (offline 离线)" } else { "" };
+        table.add_row(vec![
+            Cell::new(order_name(record)),
+            Cell::new(format!("{} {}{provisional}", record.facts.status, status_chinese(&record.facts.status))),
+            amount(record.paid()),
+            amount(record.refunded()),
+            amount(record.held()),
+            amount(record.refundable()),
+            Cell::new(beijing(record.facts.paid_at.or(record.facts.created_at))),
+        ]);
+    }
+    text(&table)
+}
+
+/// One order with all that is known about it.
+pub(crate) fn order(record: &OrderRecord) -> String {
+    let facts = &record.facts;
+    let mut rows = vec![
+        ("order 订单", order_name(record)),
+        ("id", record.id.to_string()),
+        ("gateway", facts.gateway.to_string()),
+        (
+            "status 状态",
+            format!(
+                "{} {} (upstream: {})",
+                facts.status,
+                status_chinese(&facts.status),
+                or_dash(&facts.upstream_status)
+            ),
+        ),
+        ("payment 支付方式", facts.payment_method.as_ref().map_or_else(|| "-".to_owned(), |method| method.to_string())),
+        ("total 总价", facts.total.map_or_else(|| "-".to_owned(), |total| total.to_string())),
+        ("paid 实付", record.paid().to_string()),
+        ("refunded 已退", refunded_text(record)),
+        ("held 预留", record.held().to_string()),
+        ("refundable 可退", record.refundable().to_string()),
+    ];
+    if !record.excess().is_zero() {
+        rows.push(("excess 超额", format!("{}: refunded and held exceed what was paid", record.excess())));
+    }
+    if facts.currency != "CNY" {
+        rows.push(("currency 货币", format!("{}: never refundable here", facts.currency)));
+    }
+    rows.push((
+        "refund status 退款状态",
+        format!("{} {}", record.refund_status(), refund_status_chinese(record.refund_status())),
+    ));
+    rows.push(("paid at 支付时间", beijing(facts.paid_at)));
+    if record.provisional {
+        rows.push(("offline 离线", "recorded here, not yet confirmed by the upstream".to_owned()));
+    }
+    rows.extend(
+        facts.all_references().map(|reference| ("reference", format!("{}={}", reference.kind, reference.number))),
+    );
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for (name, value) in rows {
+        table.add_row([name, &value]);
+    }
+    let mut all = text(&table);
+    if !record.refunds.is_empty() {
+        all.push_str("\n\n");
+        all.push_str(&refunds_of(record));
+    }
+    all
+}
+
+fn refunded_text(record: &OrderRecord) -> String {
+    if record.external.is_zero() {
+        record.refunded().to_string()
+    } else {
+        format!("{} (of which {} elsewhere 外部)", record.refunded(), record.external)
+    }
+}
+
+fn refunds_of(record: &OrderRecord) -> String {
+    let mut table =
+        plain(["REFUND KEY 退款单号", "AMOUNT 金额", "STATE 状态", "UPSTREAM NO.", "BY 操作员", "SINCE 时间", "NOTE"]);
+    for refund in &record.refunds {
+        table.add_row(refund_cells(refund));
+    }
+    text(&table)
+}
+
+/// Refunds of many orders.
+pub(crate) fn refunds(rows: &[(Arc<OrderRecord>, Refund)]) -> String {
+    let mut table = plain([
+        "ORDER 订单",
+        "REFUND KEY 退款单号",
+        "AMOUNT 金额",
+        "STATE 状态",
+        "UPSTREAM NO.",
+        "BY 操作员",
+        "SINCE 时间",
+        "NOTE",
+    ]);
+    for (record, refund) in rows {
+        let mut cells = vec![Cell::new(order_name(record))];
+        cells.extend(refund_cells(refund));
+        table.add_row(cells);
+    }
+    text(&table)
+}
+
+fn refund_cells(refund: &Refund) -> Vec<Cell> {
+    let words = [&refund.code, &refund.message, &refund.memo];
+    let note: Vec<&str> = words.into_iter().filter_map(|word| word.as_deref()).collect();
+    vec![
+        Cell::new(&refund.key),
+        amount(refund.amount),
+        Cell::new(format!("{} {}", refund.state, refund.state.chinese())),
+        Cell::new(refund.upstream_refund_no.as_deref().unwrap_or("-")),
+        Cell::new(refund.by.as_deref().unwrap_or("-")),
+        Cell::new(beijing(Some(refund.state_at))),
+        Cell::new(note.join(" · ")),
+    ]
+}
+
+/// What became of one refund, and what the order has left.
+pub(crate) fn refunded(refund: &Refund, record: &OrderRecord) -> String {
+    let mut lines = vec![format!(
+        "refund {} of {}: {} {}, {}",
+        refund.key,
+        order_name(record),
+        refund.state,
+        refund.state.chinese(),
+        refund.amount
+    )];
+    if let Some(number) = &refund.upstream_refund_no {
+        lines.push(format!("upstream number {number}"));
+    }
+    if let Some(message) = &refund.message {
+        let code = refund.code.as_ref().map(|code| format!(" (code {code})")).unwrap_or_default();
+        lines.push(format!("{message}{code}"));
+    }
+    lines.push(format!(
+        "paid 实付 {} · refunded 已退 {} · held 预留 {} · refundable 可退 {}",
+        record.paid(),
+        record.refunded(),
+        record.held(),
+        record.refundable()
+    ));
+    lines.join("\n")
+}
+
+/// The wall clock in Beijing, or a dash.
+pub(crate) fn beijing(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), Timestamp::beijing)
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}

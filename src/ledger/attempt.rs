@@ -1,0 +1,208 @@
+//! Attempts: the claim is on disk before the first byte leaves, the outcome after the last.
+
+use std::sync::Arc;
+
+use crate::domain::decide::{self, Refusal, Settle};
+use crate::domain::{Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState};
+use crate::gateway::RefundCall;
+use crate::storage::{Claims, Committed, TransactError, Transaction};
+
+use super::account::Account;
+use super::{Error, Inner};
+
+/// What became of a queued refund that was to be sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Sent {
+    /// It was sent; this is its record now.
+    Yes(Arc<OrderRecord>),
+    /// It was not, and is as the record says: it waits, or went to review.
+    No(Arc<OrderRecord>, Option<String>),
+    /// The account cannot be asked now.
+    Paused(crate::gateway::ReadError),
+}
+
+impl Inner {
+    /// Sends a queued refund if fresh facts leave room for it and nothing makes it wait.
+    pub(crate) async fn push(
+        self: Arc<Self>,
+        account: Arc<Account>,
+        order: OrderId,
+        key: RefundKey,
+    ) -> Result<Sent, Error> {
+        let _lane = self.lanes.enter(&order).await;
+        let record = self.get(&order).await?;
+        if record.refund(&key).is_none_or(|refund| refund.state != RefundState::Queued) {
+            return Ok(Sent::No(record, None)); // somebody else was faster
+        }
+        let numbers: Vec<_> = record.facts.all_references().collect();
+        let facts = match account.gateway.fetch_order(&numbers).await {
+            Err(error) => return Ok(Sent::Paused(error)),
+            Ok(None) => return Ok(Sent::No(record, Some("the upstream does not know the order".to_owned()))),
+            Ok(Some(facts)) => facts,
+        };
+        let context = self.context(&account.name, &order);
+        let references = facts.all_references().collect();
+        let fresh = decide::Seen { facts: Arc::new(facts), rules: account.rules.clone() };
+        let command = decide::Attempt { key: key.clone(), fresh };
+        let committed = self
+            .storage
+            .transact(Transaction {
+                order,
+                account: account.name.clone(),
+                claims: Claims { references, refund_key: None },
+                now: context.now,
+                decide: Box::new(move |found| decide::attempt(&context, found, &command)),
+            })
+            .await;
+        let committed = match committed {
+            Err(TransactError::Refused(Refusal::Overtaken { .. })) => return Ok(Sent::No(record, None)),
+            answer => answer?,
+        };
+        if !has_claim(&committed, &key) {
+            return Ok(Sent::No(committed.record, None));
+        }
+        let (record, _) = self.send(&account, committed.record, &key).await?;
+        Ok(Sent::Yes(record))
+    }
+
+    /// Sends a refund whose attempt was just started by us, and records what came of it. An accepted
+    /// refund is asked about once, so that the cashier hears the end of it where there is one.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        record: Arc<OrderRecord>,
+        key: &RefundKey,
+    ) -> Result<(Arc<OrderRecord>, Option<String>), Error> {
+        let call = self.call(&record, key)?;
+        let attempt = call.refund.attempts;
+        // A task of its own, so that a panic in a gateway is an outcome and not the end of the till.
+        // From here on the money may move: the attempt is on disk, whatever happens is recorded.
+        let answer = {
+            let (account, call) = (account.clone(), call.clone());
+            tokio::spawn(async move { account.gateway.refund(&call).await }).await
+        };
+        let answer = answer.unwrap_or_else(|error| {
+            tracing::error!(%key, "the gateway ended early while sending");
+            Answer {
+                message: Some(format!("the gateway ended early: {error}")),
+                ..Answer::new(Outcome::InDoubt, self.now())
+            }
+        });
+        tracing::info!(%key, order = %record.id, outcome = answer.outcome.as_str(), code = answer.code.as_deref(), "refund sent");
+        let waiting = (answer.outcome.state() == RefundState::Queued).then(|| waiting(&answer));
+        let recorded = self.settle(account, &record.id, key, attempt, RefundState::Sending, answer.clone()).await;
+        let record = match recorded {
+            Ok(committed) => committed.record,
+            Err(Error::Storage(source)) => {
+                return Err(Error::OutcomeNotWritten { key: key.clone(), answer: Box::new(answer), source });
+            }
+            Err(error) => return Err(error),
+        };
+        if answer.outcome != Outcome::Accepted {
+            return Ok((record, waiting));
+        }
+        match self.ask(account, &record, key).await {
+            Ok(record) => Ok((record, None)),
+            Err(error) => {
+                // Accepted is on disk and true; the next sync asks again.
+                tracing::info!(%key, %error, "an accepted refund could not be asked about yet");
+                Ok((record, None))
+            }
+        }
+    }
+
+    /// Asks the upstream what became of a refund, and records what it proves.
+    pub(crate) async fn ask(
+        &self,
+        account: &Arc<Account>,
+        record: &Arc<OrderRecord>,
+        key: &RefundKey,
+    ) -> Result<Arc<OrderRecord>, Error> {
+        let call = self.call(record, key)?;
+        let from = call.refund.state;
+        let asked = account.gateway.probe(&call).await;
+        let answer = asked.map_err(|error| Error::Upstream { account: account.name.clone(), error })?;
+        if matches!(answer.outcome, Outcome::InDoubt | Outcome::NotSent | Outcome::Blocked) {
+            return Ok(record.clone()); // it proves nothing
+        }
+        let settled = self.settle(account, &record.id, key, call.refund.attempts, from, answer).await;
+        Ok(settled?.record)
+    }
+
+    async fn settle(
+        &self,
+        account: &Account,
+        order: &OrderId,
+        key: &RefundKey,
+        attempt: u32,
+        from: RefundState,
+        answer: Answer,
+    ) -> Result<Committed, Error> {
+        let context = self.context(&account.name, order);
+        let settle = Settle { key: key.clone(), attempt, from, answer, rules: account.rules.clone() };
+        let transaction = Transaction {
+            order: order.clone(),
+            account: account.name.clone(),
+            claims: Claims::default(),
+            now: context.now,
+            decide: Box::new(move |found| decide::answer(&context, found, &settle)),
+        };
+        match self.storage.transact(transaction).await {
+            // Somebody else settled it meanwhile: theirs is on disk, and the record says so.
+            Err(TransactError::Refused(Refusal::Overtaken { .. })) => {
+                Ok(Committed { record: self.get(order).await?, entries: Vec::new() })
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
+        let refund = record.refund(key).cloned();
+        let (Some(refund), Some(native)) = (refund, record.facts.native.clone()) else {
+            return Err(Error::TaskLost(format!("order {} cannot be asked about: it is provisional", record.id)));
+        };
+        let references: Vec<Reference> = record.facts.all_references().collect();
+        Ok(RefundCall { baseline: refund.baseline, refund, references, native, paid: record.paid() })
+    }
+
+    /// Reads every refund that was being sent when the process ended as what it is: in doubt.
+    pub(super) async fn recover(&self) -> Result<u64, Error> {
+        let mut lost = 0;
+        loop {
+            let sending = self.storage.refunds_in(RefundState::Sending, None, 256).await?;
+            if sending.is_empty() {
+                return Ok(lost);
+            }
+            for due in sending {
+                let context = self.context(&due.account, &due.order);
+                let key = due.key;
+                self.storage
+                    .transact(Transaction {
+                        order: due.order,
+                        account: due.account,
+                        claims: Claims::default(),
+                        now: context.now,
+                        decide: Box::new(move |found| decide::lost(&context, found, &key)),
+                    })
+                    .await?;
+                lost += 1;
+            }
+        }
+    }
+}
+
+fn has_claim(committed: &Committed, key: &RefundKey) -> bool {
+    committed
+        .entries
+        .iter()
+        .any(|entry| matches!(&entry.event, Event::AttemptStarted { key: started, .. } if started == key))
+}
+
+fn waiting(answer: &Answer) -> String {
+    let what =
+        if answer.outcome == Outcome::NotSent { "it could not be sent" } else { "the upstream would not take it" };
+    match &answer.message {
+        Some(message) => format!("{what}: {message}"),
+        None => what.to_owned(),
+    }
+}

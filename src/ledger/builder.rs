@@ -1,0 +1,126 @@
+//! Opening a ledger.
+
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use crate::domain::DeviceName;
+use crate::storage::Storage;
+use crate::storage::embedded::{Embedded, EmbeddedOptions};
+use crate::storage::memory::Memory;
+
+use super::lane::Lanes;
+use super::{Clock, Error, Inner, Ledger, SystemClock};
+
+pub use crate::storage::embedded::Profile;
+
+/// How a ledger is opened.
+pub struct LedgerBuilder {
+    options: EmbeddedOptions,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for LedgerBuilder {
+    fn default() -> LedgerBuilder {
+        let device = DeviceName::new("till").expect("a plain word");
+        LedgerBuilder { options: EmbeddedOptions::new(device), clock: Arc::new(SystemClock) }
+    }
+}
+
+impl LedgerBuilder {
+    /// The name of this till, kiosk or server: in every event, and at the front of refund keys made
+    /// here. Two devices must not share one.
+    #[must_use]
+    pub fn device(mut self, device: DeviceName) -> LedgerBuilder {
+        self.options.device = device;
+        self
+    }
+
+    /// What kind of machine this is: sets the cache.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> LedgerBuilder {
+        self.options.profile = profile;
+        self
+    }
+
+    /// How much memory the index may cache.
+    ///
+    /// # Units
+    /// Bytes.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> LedgerBuilder {
+        self.options.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// How long to wait for another process that owns the ledger.
+    #[must_use]
+    pub fn lock_wait(mut self, wait: Duration) -> LedgerBuilder {
+        self.options.lock_wait = wait;
+        self
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> LedgerBuilder {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the ledger in a directory, which is made if it is not there, and owns it. Refunds that
+    /// were being sent when the last owner ended are in doubt from here on.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`](crate::storage::StorageError::Locked) names the other owner;
+    /// [`Damaged`](crate::storage::StorageError::Damaged) file and position. Nothing was changed.
+    pub async fn open(self, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
+        let dir = dir.as_ref().to_owned();
+        let options = self.options.clone();
+        // Replay and fsyncs block; a panic in there is reported, not passed on.
+        let storage = tokio::task::spawn_blocking(move || Embedded::open(&dir, &options)).await??;
+        self.owner(Arc::new(storage)).await
+    }
+
+    /// Opens the ledger in a directory for reading, beside a process that owns it. Nothing is locked
+    /// or written; the view is the one of this moment.
+    ///
+    /// # Errors
+    /// [`StorageError::NoLedger`](crate::storage::StorageError::NoLedger), damage, IO.
+    pub async fn open_read_only(self, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
+        let dir = dir.as_ref().to_owned();
+        let storage = tokio::task::spawn_blocking(move || Embedded::open_read_only(&dir)).await??;
+        Ok(self.over(Arc::new(storage)))
+    }
+
+    /// Opens a ledger that is gone when it is dropped: for tests and trials.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn in_memory(self) -> Result<Ledger, Error> {
+        let storage = Arc::new(Memory::new(self.options.device.clone()));
+        self.owner(storage).await
+    }
+
+    /// Opens a ledger over a storage of one's own.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn storage(self, storage: Arc<dyn Storage>) -> Result<Ledger, Error> {
+        self.owner(storage).await
+    }
+
+    async fn owner(self, storage: Arc<dyn Storage>) -> Result<Ledger, Error> {
+        let ledger = self.over(storage);
+        let lost = ledger.inner.recover().await?;
+        if lost > 0 {
+            tracing::warn!(lost, "refunds were being sent when the last owner ended; they are in doubt");
+        }
+        Ok(ledger)
+    }
+
+    fn over(self, storage: Arc<dyn Storage>) -> Ledger {
+        let (device, clock) = (self.options.device, self.clock);
+        let accounts = RwLock::default();
+        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes: Lanes::default() }) }
+    }
+}

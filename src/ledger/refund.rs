@@ -1,0 +1,339 @@
+//! The refund command, from the caller's words to the answer.
+
+use std::sync::Arc;
+
+use crate::domain::decide::{self, Found, RefundCommand, Refusal, Repeat, Seen};
+use crate::domain::{
+    AccountName, Event, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
+};
+use crate::storage::{Claims, Committed, TransactError, Transaction};
+
+use super::account::Account;
+use super::{Error, Inner, Ledger, Wanted};
+
+/// When a refund is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// At once if it can be; else it is queued.
+    Now,
+    /// Only by the next sync: the caller knows that there is no network.
+    QueueOnly,
+}
+
+/// A refund as a caller asks for it.
+#[derive(Clone, Debug)]
+pub struct RefundRequest {
+    /// The account of the order.
+    pub account: AccountName,
+    /// Any number of the order.
+    pub order: Wanted,
+    /// How much.
+    pub requested: Requested,
+    /// The refund's permanent name; [`Ledger::make_key`] makes one.
+    pub key: RefundKey,
+    /// A note for the upstream.
+    pub memo: Option<String>,
+    /// Who asks.
+    pub by: Option<String>,
+    /// The refundable amount the caller saw, if it must still be that.
+    pub expect_refundable: Option<Money>,
+    /// What a refund that looks like an earlier one means.
+    pub repeat: Repeat,
+    /// When to send it.
+    pub sending: Sending,
+}
+
+/// A refund with its order, as they are on disk.
+#[derive(Clone, Debug)]
+pub struct Refunded {
+    /// The refund.
+    pub refund: Refund,
+    /// Its order after it.
+    pub order: Arc<OrderRecord>,
+    /// Whether the same refund had been asked for before: this is its present state.
+    pub replayed: bool,
+    /// Why it waits, where it is queued.
+    pub waiting: Option<String>,
+}
+
+impl Ledger {
+    /// Refunds an order, wholly or in part.
+    ///
+    /// The amount is set aside before anything is sent: where refunded + held + amount would exceed
+    /// paid, nothing is written and nothing is sent. The refund then runs in a task of the ledger:
+    /// dropping this future does not stop it.
+    ///
+    /// # Durability
+    /// When it returns `Ok`, the refund and its state are on disk.
+    ///
+    /// # Replay
+    /// The same key with the same order and requested amount answers with that refund as it stands
+    /// now, before any rule and any call. With another order or amount it is
+    /// [`Rejection::ReplayDiffers`].
+    ///
+    /// # Errors
+    /// A [`Rejection`] says which rule refused it; nothing was written or sent, and neither was it
+    /// for [`Error::UnknownAccount`] or [`Error::Upstream`] (the order was unknown here and could not
+    /// be asked for). After [`Error::OutcomeNotWritten`] it was sent and stays held. After any other
+    /// error ask again with the same key.
+    ///
+    /// An upstream that refuses, or an answer that never came, is no error: see the refund's state.
+    pub async fn refund(&self, request: RefundRequest) -> Result<Refunded, Error> {
+        let inner = self.inner.clone();
+        tokio::spawn(async move { inner.refund(request).await }).await?
+    }
+
+    /// What a refund would do: the same checks on what is known here. Writes nothing, asks nobody.
+    ///
+    /// # Errors
+    /// As [`Ledger::refund`]; an order that is not known here is [`Rejection::UnknownOrder`].
+    pub async fn dry_run(&self, request: RefundRequest) -> Result<Refunded, Error> {
+        let account = self.inner.account(&request.account)?;
+        if let Some(replay) = self.inner.replay(&request).await? {
+            return Ok(replay);
+        }
+        let Some(order) = self.inner.find(&request.account, &request.order).await? else {
+            let (account, wanted) = (request.account, request.order.to_string());
+            return Err(Rejection::UnknownOrder { account, wanted }.into());
+        };
+        let record = self.inner.get(&order).await?;
+        let held = self.inner.would_hold(&account, &record, &request)?;
+        let refund = held.refund(&request.key).cloned();
+        let refund = refund.ok_or_else(|| Error::TaskLost("a granted hold has no refund".to_owned()))?;
+        Ok(Refunded { refund, order: Arc::new(held), replayed: false, waiting: None })
+    }
+
+    /// A new refund key: the device's name (its first 12 characters), the time and a random part.
+    #[must_use]
+    pub fn make_key(&self) -> RefundKey {
+        make_key(self.inner.device.as_str())
+    }
+
+    /// Withdraws a refund that was not sent, or is proven not executed.
+    ///
+    /// # Replay
+    /// A canceled refund answers as it stands.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownRefund`], [`Rejection::NotCancelable`].
+    pub async fn cancel(&self, account: &AccountName, key: &RefundKey, by: Option<String>) -> Result<Refunded, Error> {
+        let Some(order) = self.inner.storage.find_refund(account, key).await? else {
+            return Err(Rejection::UnknownRefund { account: account.clone(), key: key.clone() }.into());
+        };
+        let context = self.inner.context(account, &order);
+        let wanted = key.clone();
+        let committed = self
+            .inner
+            .storage
+            .transact(Transaction {
+                order,
+                account: account.clone(),
+                claims: Claims::default(),
+                now: context.now,
+                decide: Box::new(move |found| decide::cancel(&context, found, &wanted, by.clone())),
+            })
+            .await?;
+        refunded(committed.record, key, false, None)
+    }
+}
+
+/// The answer about one refund of a record.
+pub(crate) fn refunded(
+    order: Arc<OrderRecord>,
+    key: &RefundKey,
+    replayed: bool,
+    waiting: Option<String>,
+) -> Result<Refunded, Error> {
+    let Some(refund) = order.refund(key).cloned() else {
+        return Err(Error::TaskLost(format!("order {} has no refund {key} after it was written", order.id)));
+    };
+    let waiting = waiting.filter(|_| refund.state == RefundState::Queued);
+    Ok(Refunded { refund, order, replayed, waiting })
+}
+
+fn make_key(device: &str) -> RefundKey {
+    // 12 + 1 + 9 + 9 characters; a device name has only characters that a key may have.
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let letters = |mut bits: u128, count: u32| -> String {
+        let mut text: Vec<u8> = Vec::new();
+        for _ in 0..count {
+            text.push(LETTERS[usize::try_from(bits & 31).expect("five bits")]);
+            bits >>= 5;
+        }
+        text.reverse();
+        text.into_iter().map(char::from).collect()
+    };
+    let unique = uuid::Uuid::now_v7().as_u128();
+    let prefix: String = device.chars().take(12).collect();
+    // The first 48 bits are milliseconds, so that keys sort by time; the last 62 are random.
+    let key = format!("{prefix}-{}{}", letters(unique >> 80, 9), letters(unique, 9));
+    RefundKey::new(key).expect("a device name, a dash and 18 letters make a key")
+}
+
+impl Inner {
+    async fn refund(self: Arc<Self>, request: RefundRequest) -> Result<Refunded, Error> {
+        let account = self.account(&request.account)?;
+        if request.requested == Requested::Exactly(Money::ZERO) {
+            return Err(Rejection::Malformed("a refund of 0.00 refunds nothing".to_owned()).into());
+        }
+        if let Some(replay) = self.replay(&request).await? {
+            return Ok(replay);
+        }
+        let mut order = self.order_to_refund(&account, &request).await?;
+        loop {
+            let lane = self.lanes.enter(&order).await;
+            match self.clone().refund_in_lane(&account, &order, &request, lane).await {
+                // The order was confirmed under its offline name meanwhile.
+                Err(Error::Moved(other)) if other != order => order = other,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The refund of that key, if the account has one and it is the same.
+    async fn replay(&self, request: &RefundRequest) -> Result<Option<Refunded>, Error> {
+        let Some(holder) = self.storage.find_refund(&request.account, &request.key).await? else { return Ok(None) };
+        let differs = |field, recorded: String, asked: String| {
+            Error::from(Rejection::ReplayDiffers { key: request.key.clone(), field, recorded, asked })
+        };
+        if self.find(&request.account, &request.order).await? != Some(holder.clone()) {
+            return Err(differs("order", holder.to_string(), request.order.to_string()));
+        }
+        let record = self.get(&holder).await?;
+        let replay = refunded(record, &request.key, true, None)?;
+        if replay.refund.requested != request.requested {
+            let (recorded, asked) = (replay.refund.requested.to_string(), request.requested.to_string());
+            return Err(differs("amount", recorded, asked));
+        }
+        Ok(Some(replay))
+    }
+
+    /// The order that the request names: known here, or asked for once.
+    async fn order_to_refund(&self, account: &Arc<Account>, request: &RefundRequest) -> Result<OrderId, Error> {
+        if let Some(order) = self.find(&account.name, &request.order).await? {
+            return Ok(order);
+        }
+        let unknown = || Rejection::UnknownOrder { account: account.name.clone(), wanted: request.order.to_string() };
+        if request.sending == Sending::QueueOnly {
+            return Err(unknown().into());
+        }
+        let numbers = super::import::askable(&*account.gateway, &request.order);
+        let answered = account.gateway.fetch_order(&numbers).await;
+        let facts = answered.map_err(|error| Error::Upstream { account: account.name.clone(), error })?;
+        Ok(self.import_one(account, facts.ok_or_else(unknown)?).await?.id.clone())
+    }
+
+    async fn refund_in_lane(
+        self: Arc<Self>,
+        account: &Arc<Account>,
+        order: &OrderId,
+        request: &RefundRequest,
+        _lane: super::lane::LaneGuard,
+    ) -> Result<Refunded, Error> {
+        let record = self.get(order).await?;
+        // What is refused on what is known here is refused without a call. A status may have changed
+        // for the better upstream (the customer has paid by now), so that one is asked for first.
+        match self.would_hold(account, &record, request) {
+            Err(Error::Rejected(Rejection::NotRefundable { .. })) if request.sending == Sending::Now => {}
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        let (fresh, waiting) = match request.sending {
+            Sending::QueueOnly => (None, Some("it was asked to wait for the next sync".to_owned())),
+            Sending::Now => self.fresh(account, &record).await,
+        };
+        let committed = self.hold(account, order, request, fresh).await?;
+        let started = committed
+            .entries
+            .iter()
+            .any(|entry| matches!(&entry.event, Event::AttemptStarted { key, .. } if *key == request.key));
+        let replayed = committed.entries.is_empty();
+        if !started {
+            return refunded(committed.record, &request.key, replayed, waiting.or_else(|| Some(why_it_waits())));
+        }
+        let (record, waiting) = self.send(account, committed.record, &request.key).await?;
+        refunded(record, &request.key, false, waiting)
+    }
+
+    /// The record after the hold, decided on what is known here, without writing.
+    fn would_hold(
+        &self,
+        account: &Account,
+        record: &Arc<OrderRecord>,
+        request: &RefundRequest,
+    ) -> Result<OrderRecord, Error> {
+        let context = self.context(&account.name, &record.id);
+        let found = Found { record: Some(record.clone()), holders: Vec::new(), key_holder: None };
+        let events = decide::refund(&context, &found, &command(account, request, None))?;
+        Ok(decide::after(&context, &found, events)?)
+    }
+
+    /// Facts asked for just now, or why the refund has to wait.
+    pub(super) async fn fresh(&self, account: &Account, record: &OrderRecord) -> (Option<Seen>, Option<String>) {
+        let numbers: Vec<_> = record.facts.all_references().collect();
+        match account.gateway.fetch_order(&numbers).await {
+            Ok(Some(facts)) => {
+                let seen = Seen { facts: Arc::new(facts), rules: account.rules.clone() };
+                (Some(seen), None)
+            }
+            Ok(None) => (None, Some("the upstream does not know the order".to_owned())),
+            Err(error) => (None, Some(error.to_string())),
+        }
+    }
+
+    /// The hold: one durable write, with the attempt's start where fresh facts came along.
+    async fn hold(
+        &self,
+        account: &Account,
+        order: &OrderId,
+        request: &RefundRequest,
+        fresh: Option<Seen>,
+    ) -> Result<Committed, Error> {
+        let context = self.context(&account.name, order);
+        let references = fresh.iter().flat_map(|seen| seen.facts.all_references()).collect();
+        let command = command(account, request, fresh);
+        let transaction = Transaction {
+            order: order.clone(),
+            account: account.name.clone(),
+            claims: Claims { references, refund_key: Some(request.key.clone()) },
+            now: context.now,
+            decide: Box::new(move |found| decide::refund(&context, found, &command)),
+        };
+        match self.storage.transact(transaction).await {
+            Err(TransactError::Refused(Refusal::Elsewhere(other))) => Err(Error::Moved(other)),
+            answer => Ok(answer?),
+        }
+    }
+}
+
+fn why_it_waits() -> String {
+    "another refund of the order comes first, or the least time between refunds has not passed".to_owned()
+}
+
+fn command(account: &Account, request: &RefundRequest, fresh: Option<Seen>) -> RefundCommand {
+    RefundCommand {
+        key: request.key.clone(),
+        requested: request.requested,
+        memo: request.memo.clone(),
+        by: request.by.clone(),
+        expect_refundable: request.expect_refundable,
+        repeat: request.repeat,
+        fresh,
+        rules: account.rules.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::make_key;
+
+    #[test]
+    fn a_made_key_begins_with_the_device_and_keeps_to_the_rules() {
+        for device in ["till-3", "a-device-with-a-very-long-name"] {
+            let (one, two) = (make_key(device), make_key(device));
+            assert_ne!(one, two);
+            assert!(one.as_str().starts_with(&device[..device.len().min(12)]));
+            assert!(one.as_str().len() <= 32);
+        }
+    }
+}

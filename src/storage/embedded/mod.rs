@@ -1,0 +1,287 @@
+//! The default storage: a journal that is the truth, and an index behind it that can be rebuilt at will.
+//!
+//! ```text
+//! commands -> writer thread -> journal (one frame per group, one sync) -> overlay -> index thread -> sled
+//!                                                                            ^
+//! reads ------------------------------------------- overlay first, then sled
+//! ```
+//!
+//! | file | one idea |
+//! | --- | --- |
+//! | `frame` | the journal's format |
+//! | `disk` | the files under it, as a trait that tests can fill with faults |
+//! | `segments` | reading it, and telling a torn end from damage |
+//! | `journal` | writing it, and room for outcomes |
+//! | `writer` | the thread that decides, writes, answers |
+//! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
+//! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
+//! | `read_only` | onlookers, from the journal alone |
+//! | `os` | what touches the operating system |
+//!
+//! Start reading at [`Embedded`], then `writer`.
+
+mod checkpoint;
+pub mod disk;
+mod frame;
+mod index;
+mod indexer;
+mod journal;
+mod open;
+mod os;
+mod owner;
+mod read_only;
+mod segments;
+mod tree;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::disk::Disk;
+use self::indexer::Backlog;
+use self::open::Opened;
+pub use self::read_only::ReadOnly;
+use self::writer::{Command, Health, Writer};
+use super::lines::Cursor;
+use super::place::History;
+use super::reader::Reader;
+use super::serve::{off_runtime, serve_reads};
+use super::view::{Base, View};
+use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
+use crate::domain::DeviceName;
+use crate::domain::decide::Refusal;
+use crate::gateway::BoxFuture;
+
+/// What kind of machine the ledger lives on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// A till or kiosk: little memory, few orders at a time.
+    #[default]
+    Kiosk,
+    /// A store's back end.
+    Server,
+}
+
+/// How to open an embedded ledger.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct EmbeddedOptions {
+    /// The device that all entries bear.
+    pub device: DeviceName,
+    /// What kind of machine this is: sets what the other sizes are by default.
+    pub profile: Profile,
+    /// Memory for the index's pages, in bytes; `None`: 32 MiB on a kiosk, 256 MiB on a server. sled may take
+    /// several times as much for a moment.
+    pub cache_bytes: Option<u64>,
+    /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set.
+    pub segment_bytes: u64,
+    /// How long to wait for another process to give the ledger back. Not at all unless set.
+    pub lock_wait: Duration,
+    disk: Option<Arc<dyn Disk>>,
+}
+
+impl EmbeddedOptions {
+    /// The defaults, for a device.
+    #[must_use]
+    pub fn new(device: DeviceName) -> EmbeddedOptions {
+        let (cache_bytes, segment_bytes, lock_wait) = (None, 8 << 20, Duration::ZERO);
+        EmbeddedOptions { device, profile: Profile::Kiosk, cache_bytes, segment_bytes, lock_wait, disk: None }
+    }
+
+    /// Puts another disk under the journal: for tests of what disks can do.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> EmbeddedOptions {
+        self.disk = Some(disk);
+        self
+    }
+
+    fn cache_bytes(&self) -> u64 {
+        self.cache_bytes.unwrap_or(match self.profile {
+            Profile::Kiosk => 32 << 20,
+            Profile::Server => 256 << 20,
+        })
+    }
+
+    /// Decoded records at hand, and bytes that may wait for the index.
+    fn memory(&self) -> (usize, usize) {
+        match self.profile {
+            Profile::Kiosk => (512, 32 << 20),
+            Profile::Server => (8192, 256 << 20),
+        }
+    }
+}
+
+/// A ledger in a directory of this machine.
+///
+/// # Durability
+/// `Ok` means that the journal's fdatasync came back. Dropping it without [`Storage::close`] loses
+/// nothing; the next open takes longer.
+///
+/// # Errors
+/// After a failed write or sync every later write fails with [`StorageError::Poisoned`] until the ledger is
+/// opened again; reads go on and show what is durable. A full disk is [`StorageError::DiskFull`], and the
+/// ledger goes on.
+pub struct Embedded {
+    reader: Arc<Reader>,
+    commands: mpsc::Sender<Command>,
+    backlog: Arc<Backlog>,
+}
+
+/// Commands that wait for the writer; more wait where they are made.
+const WAITING: usize = 1024;
+
+impl Embedded {
+    /// Opens the ledger in a directory, or makes one there.
+    ///
+    /// Blocks: for the lock, for the journal since the last checkpoint, and where the index has to be
+    /// rebuilt for the whole journal. In async code call it from a blocking task.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`], [`StorageError::Damaged`] (nothing was changed then),
+    /// [`StorageError::NewerFormat`], or the file system's.
+    pub fn open(directory: impl AsRef<Path>, options: &EmbeddedOptions) -> Result<Embedded, StorageError> {
+        let Opened { owner, segments, journal, index } = open::open(directory.as_ref(), options)?;
+        let (records, backlog_bytes) = options.memory();
+        let base: Arc<dyn Base> = index.clone();
+        let history: Arc<dyn History> = segments.clone();
+        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number()));
+        let sending = i64::try_from(open::count_sending(&*reader)?).unwrap_or(i64::MAX);
+        let backlog = Arc::new(Backlog::new(backlog_bytes));
+        let (commands, waiting) = mpsc::channel(WAITING);
+        let weak = commands.downgrade();
+        let tell = move |checkpoint| {
+            // A writer that is busy enough to fill its queue is told again soon.
+            if let Some(commands) = weak.upgrade() {
+                let _ = commands.try_send(Command::Checkpoint(checkpoint));
+            }
+        };
+        let every_bytes = usize::try_from(options.segment_bytes / 2).unwrap_or(usize::MAX);
+        let threads =
+            |source| StorageError::Io { doing: "start a thread for", path: directory.as_ref().into(), source };
+        let indexer = indexer::start(Arc::clone(&backlog), Arc::clone(&reader), Arc::clone(&index), every_bytes, tell);
+        let writer = Writer {
+            journal,
+            segments,
+            reader: Arc::clone(&reader),
+            sequence: index.progress().sequence,
+            index,
+            backlog: Arc::clone(&backlog),
+            indexer: Some(indexer.map_err(threads)?),
+            owner: Some(owner),
+            device: options.device.clone(),
+            sending,
+            health: Health::Good,
+        };
+        let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
+        thread.spawn(move || writer.run(waiting)).map_err(threads)?;
+        Ok(Embedded { reader, commands, backlog })
+    }
+
+    /// Opens a ledger for reading only, beside a process that may own it: from the journal alone, as
+    /// it is now. Writes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// [`StorageError::NoLedger`], and those of [`Embedded::open`] but for the lock.
+    pub fn open_read_only(directory: impl AsRef<Path>) -> Result<ReadOnly, StorageError> {
+        ReadOnly::open(directory.as_ref())
+    }
+
+    fn reader(&self) -> &Arc<Reader> {
+        &self.reader
+    }
+
+    /// Hands a command to the writer and waits for its answer. Dropping this while it waits withdraws
+    /// nothing that was handed over.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, StorageError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| self.no_writer())?;
+        answered.await.map_err(|_| self.no_writer())
+    }
+
+    /// Why nobody answers: closed, or the writer ended in a way it must never end in.
+    fn no_writer(&self) -> StorageError {
+        match self.reader.open() {
+            Ok(_) => StorageError::Poisoned { why: "the thread that writes has panicked".to_owned() },
+            Err(closed) => closed,
+        }
+    }
+
+    /// A hash over all that the index and the overlay hold: equal for an index kept and one rebuilt.
+    ///
+    /// # Errors
+    /// The storage is closed, or the index cannot be read.
+    pub async fn state_hash(&self) -> Result<[u8; 32], StorageError> {
+        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
+        off_runtime(move || {
+            let _frozen = freeze(&commands)?;
+            reader.open()?.state_hash()
+        })
+        .await
+    }
+
+    /// For tests: lets the index fall behind, or catch up again.
+    #[doc(hidden)]
+    pub fn stall_index(&self, stalled: bool) {
+        self.backlog.pause(stalled);
+    }
+
+    /// For tests: waits until the index holds everything.
+    #[doc(hidden)]
+    pub fn wait_for_index(&self) {
+        self.backlog.wait_until_drained();
+    }
+
+    /// For tests: ends as a killed process would, without bringing anything in order.
+    #[doc(hidden)]
+    pub async fn abandon(self) -> Result<(), StorageError> {
+        self.ask(Command::Abandon).await
+    }
+}
+
+/// Stops all writes until the second value is dropped; the first is the last frame's number. Blocks.
+fn freeze(commands: &mpsc::Sender<Command>) -> Result<(u64, std::sync::mpsc::Sender<()>), StorageError> {
+    let (thaw, resume) = std::sync::mpsc::channel();
+    let (frozen, is_frozen) = oneshot::channel();
+    commands.blocking_send(Command::Freeze(frozen, resume)).map_err(|_| StorageError::Closed)?;
+    let frame = is_frozen.blocking_recv().map_err(|_| StorageError::Closed)?;
+    Ok((frame, thaw))
+}
+
+impl Storage for Embedded {
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, TransactError>> {
+        Box::pin(async move { self.ask(|answer| Command::One(Box::new(transaction), answer)).await? })
+    }
+
+    fn transact_many(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
+        Box::pin(async move { self.ask(|answer| Command::Many(transactions, answer)).await? })
+    }
+
+    serve_reads!();
+
+    fn put_cursor<'a>(&'a self, name: &'a str, value: String) -> BoxFuture<'a, Result<(), StorageError>> {
+        let cursor = Cursor { name: name.to_owned(), value };
+        Box::pin(async move { self.ask(|answer| Command::Cursor(cursor, answer)).await? })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
+        Box::pin(off_runtime(move || check::check(reader.open()?, || freeze(&commands))))
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(async move {
+            match self.ask(Command::Close).await {
+                Ok(closed) => closed,
+                Err(StorageError::Closed) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+}

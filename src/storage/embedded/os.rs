@@ -1,0 +1,135 @@
+//! All that touches the operating system beyond plain files: room on disk, positioned reads and
+//! writes, what a directory holds, boots, who has the lock.
+//!
+//! Linux does all of it. Elsewhere: room is taken by writing zeros; Windows has no sync of a
+//! directory (NTFS journals its entries) and tells no boot, so there and on macOS the index is rebuilt
+//! after every unclean stop.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Reads at a position; fewer bytes than asked only at the end of the file.
+pub(super) fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {
+    let mut total = 0;
+    while !buffer.is_empty() {
+        match read_some(file, buffer, offset) {
+            Ok(0) => break,
+            Ok(read) => {
+                total += read;
+                offset += read as u64;
+                buffer = &mut buffer[read..];
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(total)
+}
+
+#[cfg(unix)]
+fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+/// Writes all bytes at a position.
+#[cfg(unix)]
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+/// Writes all bytes at a position.
+#[cfg(windows)]
+pub(super) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file at least `length` bytes long, zeros where it was shorter, with its blocks taken:
+/// writing there later does not run out of space (on file systems that write in place).
+pub(super) fn allocate(file: &File, length: u64) -> io::Result<()> {
+    let from = file.metadata()?.len();
+    if from >= length {
+        return Ok(());
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), from, length - from) {
+        Ok(()) => return Ok(()),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {}
+        Err(e) => {
+            // What was taken before the disk was full is given back.
+            let _ = file.set_len(from);
+            return Err(e.into());
+        }
+    }
+    let zeros = vec![0; 256 * 1024];
+    let mut at = from;
+    while at < length {
+        let part = usize::try_from(length - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        if let Err(e) = write_at(file, &zeros[..part], at) {
+            let _ = file.set_len(from);
+            return Err(e);
+        }
+        at += part as u64;
+    }
+    Ok(())
+}
+
+/// Makes the entries of a directory durable: files made or removed in it.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return File::open(directory)?.sync_all();
+    #[cfg(not(unix))]
+    {
+        let _ = directory;
+        Ok(())
+    }
+}
+
+/// What changes with every boot of the machine, where the system tells: a process that dies within one
+/// boot loses nothing it has written.
+pub(super) fn boot() -> Option<String> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let boot = boot.trim();
+        (!boot.is_empty()).then(|| boot.to_owned())
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    None
+}
+
+/// What tells a file from its copy, where the system has such a thing.
+pub(super) fn identity(file: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(file).ok()?;
+        Some(format!("{}:{}", metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
+    }
+}
+
+/// Whether a write failed for want of space, or of the user's share of it.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,81 @@
+//! Onlookers: a ledger as its journal tells it, beside a process that may own it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::disk::Directory;
+use super::segments::Segments;
+use crate::domain::decide::Refusal;
+use crate::gateway::BoxFuture;
+use crate::storage::place::History;
+use crate::storage::reader::Reader;
+use crate::storage::replay::{self, Stretch};
+use crate::storage::serve::{off_runtime, serve_reads};
+use crate::storage::view::View;
+use crate::storage::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
+
+/// A ledger as it was when it was opened here: every write fails with [`StorageError::ReadOnly`].
+///
+/// Takes no lock, opens no sled, writes nothing. A torn end is not there; the last frame may be one
+/// whose owner waits for its sync. Everything is held in memory: about what the orders take as JSON.
+pub struct ReadOnly {
+    reader: Arc<Reader>,
+}
+
+impl ReadOnly {
+    pub(super) fn open(directory: &Path) -> Result<ReadOnly, StorageError> {
+        let none = || StorageError::NoLedger { path: directory.to_owned() };
+        let journal = directory.join("journal");
+        if !journal.is_dir() {
+            return Err(none());
+        }
+        let segments = Arc::new(Segments::new(Arc::new(Directory::new(&journal)), &journal));
+        segments.last_begun()?.ok_or_else(none)?;
+        let history: Arc<dyn History> = segments.clone();
+        let view = View::new(None);
+        let whole = Stretch { after: 0, sequence: 0, through: u64::MAX };
+        let end = replay::stretch(&*segments, &view, whole, &mut |changes, frame| {
+            view.publish(frame, changes);
+            Ok(())
+        })?;
+        Ok(ReadOnly { reader: Arc::new(Reader::new(view, history, 512, end.after)) })
+    }
+
+    fn reader(&self) -> &Arc<Reader> {
+        &self.reader
+    }
+}
+
+impl Storage for ReadOnly {
+    fn transact(&self, _: Transaction) -> BoxFuture<'_, Result<Committed, TransactError>> {
+        Box::pin(async { Err(StorageError::ReadOnly.into()) })
+    }
+
+    fn transact_many(
+        &self,
+        _: Vec<Transaction>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
+        Box::pin(async { Err(StorageError::ReadOnly) })
+    }
+
+    serve_reads!();
+
+    fn put_cursor<'a>(&'a self, _: &'a str, _: String) -> BoxFuture<'a, Result<(), StorageError>> {
+        Box::pin(async { Err(StorageError::ReadOnly) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        let reader = Arc::clone(&self.reader);
+        Box::pin(off_runtime(move || {
+            let reader = reader.open()?;
+            check::check(reader, || Ok((reader.published(), ())))
+        }))
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(async {
+            self.reader.close();
+            Ok(())
+        })
+    }
+}

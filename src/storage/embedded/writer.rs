@@ -1,0 +1,333 @@
+//! The one thread that writes: takes what waits, decides it as a group, appends one frame, syncs once,
+//! answers all.
+//!
+//! No timer gathers groups: while one sync runs, the next group gathers by itself.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver as Resume;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::Checkpoint;
+use super::frame::Kind;
+use super::index::{Index, Progress};
+use super::indexer::{Backlog, Stop};
+use super::journal::{Journal, words};
+use super::owner::Owner;
+use super::segments::Segments;
+use crate::domain::DeviceName;
+use crate::domain::decide::Refusal;
+use crate::storage::group::{Decided, Group, NotDecided, Room};
+use crate::storage::lines::Cursor;
+use crate::storage::reader::Reader;
+use crate::storage::{Committed, StorageError, TransactError, Transaction};
+
+type Answer<T> = oneshot::Sender<T>;
+type Many = Result<Vec<Result<Committed, Refusal>>, StorageError>;
+
+/// What the writer is asked to do.
+pub(super) enum Command {
+    One(Box<Transaction>, Answer<Result<Committed, TransactError>>),
+    Many(Vec<Transaction>, Answer<Many>),
+    Cursor(Cursor, Answer<Result<(), StorageError>>),
+    /// Say in the journal how far the index is on disk.
+    Checkpoint(Checkpoint),
+    /// Write nothing until the other side of the channel says so or is gone.
+    Freeze(Answer<u64>, Resume<()>),
+    Close(Answer<Result<(), StorageError>>),
+    /// End as a killed process would: no checkpoint, the lock given back.
+    Abandon(Answer<()>),
+}
+
+/// Commands that share one write.
+const GROUP: usize = 256;
+
+/// The thread's own things.
+pub(super) struct Writer {
+    pub(super) journal: Journal,
+    pub(super) segments: Arc<Segments>,
+    pub(super) reader: Arc<Reader>,
+    pub(super) index: Arc<Index>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) indexer: Option<JoinHandle<()>>,
+    pub(super) owner: Option<Owner>,
+    pub(super) device: DeviceName,
+    /// The last sequence given.
+    pub(super) sequence: u64,
+    /// How many refunds are being sent.
+    pub(super) sending: i64,
+    pub(super) health: Health,
+}
+
+/// Whether anything may still be written.
+pub(super) enum Health {
+    Good,
+    /// Why not.
+    Poisoned(String),
+}
+
+impl Drop for Writer {
+    /// A writer that panics must not leave the index's thread waiting for ever.
+    fn drop(&mut self) {
+        self.backlog.stop(Stop::AsIs);
+    }
+}
+
+impl Writer {
+    /// Works until it is told to close, or nobody can tell it anything any more.
+    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut left_over = None;
+        loop {
+            let Some(first) = left_over.take().or_else(|| commands.blocking_recv()) else {
+                let _ = self.close();
+                return;
+            };
+            match first {
+                Command::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
+                Command::Freeze(frozen, resume) => {
+                    let _ = frozen.send(self.journal.number());
+                    // An error: who asked for it is gone. Either way it is over.
+                    let _ = resume.recv();
+                }
+                Command::Close(answer) => {
+                    commands.close();
+                    let closed = self.close();
+                    let _ = answer.send(closed);
+                    return;
+                }
+                Command::Abandon(answer) => {
+                    commands.close();
+                    self.abandon();
+                    let _ = answer.send(());
+                    return;
+                }
+                first @ (Command::One(..) | Command::Many(..) | Command::Cursor(..)) => {
+                    let mut group = vec![first];
+                    let mut size = 1;
+                    while size < GROUP {
+                        match commands.try_recv() {
+                            Ok(Command::Many(transactions, answer)) => {
+                                size += transactions.len();
+                                group.push(Command::Many(transactions, answer));
+                            }
+                            Ok(next @ (Command::One(..) | Command::Cursor(..))) => {
+                                size += 1;
+                                group.push(next);
+                            }
+                            Ok(other) => {
+                                left_over = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.write(group);
+                }
+            }
+        }
+    }
+
+    /// Writes a group, and answers it once it is on disk.
+    fn write(&mut self, group: Vec<Command>) {
+        if let Some(why) = self.backlog.failed() {
+            self.poison(why);
+        }
+        if let Health::Poisoned(why) = &self.health {
+            group.into_iter().for_each(|command| refuse(command, why));
+            return;
+        }
+        let mut group = group;
+        let (decided, answers) = match self.decide(&mut group, Room::Free) {
+            Ok(decided) => decided,
+            Err(error) => return self.fail(group, &error),
+        };
+        match self.append(decided) {
+            Ok(()) => answer(group, answers),
+            Err(StorageError::DiskFull { .. }) => self.write_outcomes(group),
+            Err(error) => self.fail(group, &error),
+        }
+    }
+
+    /// The disk is full: what ends an attempt still gets the room that was set aside for it.
+    fn write_outcomes(&mut self, mut group: Vec<Command>) {
+        let (decided, answers) = match self.decide(&mut group, Room::Reserved) {
+            Ok(decided) => decided,
+            Err(error) => return self.fail(group, &error),
+        };
+        match self.append(decided) {
+            Ok(()) => answer(group, answers),
+            Err(StorageError::DiskFull { .. }) => {
+                let answers = group.iter().map(|command| self.full(command)).collect();
+                answer(group, answers);
+            }
+            Err(error) => self.fail(group, &error),
+        }
+    }
+
+    /// Decides every command of a group in its turn.
+    ///
+    /// # Errors
+    /// What makes the whole group void: an index that gives no answer, or a decision that panicked.
+    fn decide(&self, group: &mut [Command], allowed: Room) -> Result<(Decided, Vec<Given>), StorageError> {
+        let mut deciding = Group::new(&*self.reader, &self.device, self.sequence, allowed);
+        let mut answers = Vec::with_capacity(group.len());
+        for command in group {
+            answers.push(match command {
+                Command::One(transaction, _) => Given::One(match deciding.decide(transaction) {
+                    Ok(committed) => Ok(committed),
+                    Err(NotDecided::Refused(refusal)) => Err(refusal.into()),
+                    Err(NotDecided::NoRoom) => Err(self.no_room().into()),
+                    Err(NotDecided::Failed(error)) => return Err(error),
+                }),
+                Command::Many(transactions, _) => Given::Many(self.decide_many(&mut deciding, transactions)?),
+                Command::Cursor(cursor, _) => Given::Cursor(match deciding.put_cursor(cursor) {
+                    Ok(()) => Ok(()),
+                    Err(NotDecided::Failed(error)) => return Err(error),
+                    Err(NotDecided::NoRoom | NotDecided::Refused(_)) => Err(self.no_room()),
+                }),
+                Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {
+                    Given::Nothing
+                }
+            });
+        }
+        Ok((deciding.finish(), answers))
+    }
+
+    /// One durable write: where one of them finds no room, none is written.
+    fn decide_many(&self, group: &mut Group<'_>, transactions: &mut [Transaction]) -> Result<Many, StorageError> {
+        if group.allowed() < Room::Free {
+            return Ok(Err(self.no_room()));
+        }
+        let mut answers = Vec::with_capacity(transactions.len());
+        for transaction in transactions {
+            match group.decide(transaction) {
+                Ok(committed) => answers.push(Ok(committed)),
+                Err(NotDecided::Refused(refusal)) => answers.push(Err(refusal)),
+                Err(NotDecided::NoRoom) => return Ok(Err(self.no_room())),
+                Err(NotDecided::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(Ok(answers))
+    }
+
+    /// Appends what was decided, syncs it, and shows it.
+    fn append(&mut self, mut decided: Decided) -> Result<(), StorageError> {
+        if decided.payload.is_empty() {
+            return Ok(());
+        }
+        let sending = self.sending + decided.sending;
+        let set_aside_for = u64::try_from(sending).unwrap_or(0);
+        let (number, place) = self.journal.append(Kind::Commit, &decided.payload.bytes, decided.room, set_aside_for)?;
+        (self.sequence, self.sending) = (decided.sequence, sending);
+        let changes = decided.changes_at(place);
+        self.reader.publish(number, &changes, decided.records);
+        self.backlog.push(Progress { through: number, sequence: self.sequence }, changes);
+        Ok(())
+    }
+
+    /// Says in the journal how far the index is on disk. Not being able to costs time at the next open.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        if let Health::Good = self.health {
+            match self.note(checkpoint) {
+                Ok(()) => self.index.remove_others(),
+                Err(error) => self.poison(words(&error)),
+            }
+        }
+    }
+
+    /// A checkpoint never takes the room for outcomes: where there is no other, it is left out.
+    fn note(&mut self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+        let sending = u64::try_from(self.sending).unwrap_or(0);
+        let checkpoint = Checkpoint { sending, ..checkpoint.clone() };
+        match self.journal.append(Kind::Checkpoint, &checkpoint.encode(), Room::Free, sending) {
+            Ok(_) | Err(StorageError::DiskFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.reader.close();
+        self.backlog.stop(Stop::Drained);
+        if let Some(indexer) = self.indexer.take() {
+            let _ = indexer.join();
+        }
+        let whole = self.index.close();
+        let closed = match (&self.health, whole) {
+            (Health::Good, Some(whole)) => self.note(&whole),
+            _ => Ok(()),
+        };
+        self.segments.close();
+        self.owner = None;
+        closed
+    }
+
+    fn abandon(&mut self) {
+        self.reader.close();
+        self.backlog.stop(Stop::AsIs);
+        if let Some(indexer) = self.indexer.take() {
+            let _ = indexer.join();
+        }
+        let _ = self.index.close();
+        self.segments.close();
+        self.owner = None;
+    }
+
+    fn no_room(&self) -> StorageError {
+        StorageError::DiskFull { path: self.journal.path() }
+    }
+
+    fn full(&self, command: &Command) -> Given {
+        match command {
+            Command::One(..) => Given::One(Err(self.no_room().into())),
+            Command::Many(..) => Given::Many(Err(self.no_room())),
+            Command::Cursor(..) => Given::Cursor(Err(self.no_room())),
+            Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => Given::Nothing,
+        }
+    }
+
+    fn poison(&mut self, why: String) {
+        if matches!(self.health, Health::Good) {
+            tracing::error!(why, "the ledger takes no more writes until it is opened again");
+            self.health = Health::Poisoned(why);
+        }
+    }
+
+    /// Nobody knows what became of a group's write, so nothing in it is acknowledged, refusals
+    /// included: they may have been decided on what was not written.
+    fn fail(&mut self, group: Vec<Command>, error: &StorageError) {
+        let why = words(error);
+        self.poison(why.clone());
+        group.into_iter().for_each(|command| refuse(command, &why));
+    }
+}
+
+/// What a command of a group was answered, before it is told.
+enum Given {
+    One(Result<Committed, TransactError>),
+    Many(Many),
+    Cursor(Result<(), StorageError>),
+    Nothing,
+}
+
+fn answer(group: Vec<Command>, answers: Vec<Given>) {
+    for (command, given) in group.into_iter().zip(answers) {
+        // An error: the caller is gone. What was written stays written.
+        match (command, given) {
+            (Command::One(_, caller), Given::One(answer)) => drop(caller.send(answer)),
+            (Command::Many(_, caller), Given::Many(answer)) => drop(caller.send(answer)),
+            (Command::Cursor(_, caller), Given::Cursor(answer)) => drop(caller.send(answer)),
+            _ => {}
+        }
+    }
+}
+
+fn refuse(command: Command, why: &str) {
+    let poisoned = || StorageError::Poisoned { why: why.to_owned() };
+    match command {
+        Command::One(_, caller) => drop(caller.send(Err(poisoned().into()))),
+        Command::Many(_, caller) => drop(caller.send(Err(poisoned()))),
+        Command::Cursor(_, caller) => drop(caller.send(Err(poisoned()))),
+        Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {}
+    }
+}

@@ -1,0 +1,230 @@
+//! A group of commands that share one write: each is decided against what is durable and what the
+//! group has decided before it.
+//!
+//! What must never be here: files, threads. The writer of each storage calls this.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::key::Change;
+use super::layer::Layer;
+use super::lines::{Cursor, Payload};
+use super::place::Place;
+use super::records::{self, Records};
+use super::{Claims, Committed, StorageError, Transaction, index};
+use crate::domain::decide::{Found, Refusal};
+use crate::domain::{
+    BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderRecord, Reference, RefundState, Rejection,
+};
+
+/// Which space on disk a write may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Room {
+    /// Also what is set aside: only ends of attempts that are under way.
+    Reserved,
+    /// Only what is not set aside.
+    Free,
+}
+
+/// Commands decided together.
+pub(crate) struct Group<'a> {
+    layer: Layer<'a>,
+    device: &'a DeviceName,
+    /// What the commands may write.
+    allowed: Room,
+    sequence: u64,
+    payload: Payload,
+    sending: i64,
+    room: Room,
+}
+
+/// What a group has decided, ready to be written.
+pub(crate) struct Decided {
+    pub(crate) payload: Payload,
+    /// The last sequence given.
+    pub(crate) sequence: u64,
+    /// How many refunds entered `Sending`, less those that left it.
+    pub(crate) sending: i64,
+    /// Which space the write needs.
+    pub(crate) room: Room,
+    changes: Vec<Change>,
+    pub(crate) records: Vec<Arc<OrderRecord>>,
+}
+
+/// Why a command of a group wrote nothing.
+pub(crate) enum NotDecided {
+    Refused(Refusal),
+    /// It would write what only free space may take.
+    NoRoom,
+    Failed(StorageError),
+}
+
+impl From<StorageError> for NotDecided {
+    fn from(error: StorageError) -> NotDecided {
+        NotDecided::Failed(error)
+    }
+}
+
+impl From<Refusal> for NotDecided {
+    fn from(refusal: Refusal) -> NotDecided {
+        NotDecided::Refused(refusal)
+    }
+}
+
+impl<'a> Group<'a> {
+    /// A group after the sequence last given.
+    pub(crate) fn new(under: &'a dyn Records, device: &'a DeviceName, sequence: u64, allowed: Room) -> Group<'a> {
+        let (payload, room) = (Payload::default(), Room::Reserved);
+        Group { layer: Layer::new(under), device, allowed, sequence, payload, sending: 0, room }
+    }
+
+    /// What the commands may write.
+    pub(crate) fn allowed(&self) -> Room {
+        self.allowed
+    }
+
+    /// Decides one command; all it writes is in the group then, or nothing is.
+    pub(crate) fn decide(&mut self, transaction: &mut Transaction) -> Result<Committed, NotDecided> {
+        let found = self.find(transaction)?;
+        let decide = &mut transaction.decide;
+        let events = catch_unwind(AssertUnwindSafe(|| decide(&found)))
+            .map_err(|panic| StorageError::Poisoned { why: format!("a decision panicked: {}", words_of(&*panic)) })??;
+        if events.is_empty() {
+            let (account, wanted) = (transaction.account.clone(), transaction.order.to_string());
+            let unknown = Refusal::Rejected(Rejection::UnknownOrder { account, wanted });
+            let record = found.record.ok_or(unknown)?;
+            return Ok(Committed { record, entries: Vec::new() });
+        }
+        let room = if events.iter().all(ends_an_attempt) { Room::Reserved } else { Room::Free };
+        if room > self.allowed {
+            return Err(NotDecided::NoRoom);
+        }
+        let (record, entries) = self.fold(transaction, found.record.as_deref(), events)?;
+        self.sending += sending(Some(&record)) - sending(found.record.as_deref());
+        self.room = self.room.max(room);
+        self.sequence += entries.len() as u64;
+        let mut kept = Vec::with_capacity(entries.len());
+        for (entry, line) in entries {
+            self.payload.push_entry(entry.order.clone(), entry.version, &line);
+            kept.push(entry);
+        }
+        self.layer.put_record(found.record.as_deref(), Arc::clone(&record));
+        Ok(Committed { record, entries: kept })
+    }
+
+    /// Keeps a cursor.
+    pub(crate) fn put_cursor(&mut self, cursor: &Cursor) -> Result<(), NotDecided> {
+        if self.layer_has(cursor)? {
+            return Ok(());
+        }
+        if self.allowed < Room::Free {
+            return Err(NotDecided::NoRoom);
+        }
+        self.room = Room::Free;
+        self.layer.put_cursor(&cursor.name, &cursor.value)?;
+        self.payload.push_cursor(cursor);
+        Ok(())
+    }
+
+    fn layer_has(&self, cursor: &Cursor) -> Result<bool, StorageError> {
+        Ok(records::cursor(&self.layer, &cursor.name)?.as_deref() == Some(cursor.value.as_str()))
+    }
+
+    /// What there is to write; its payload is empty where nothing changed.
+    pub(crate) fn finish(self) -> Decided {
+        let (changes, records) = self.layer.into_parts();
+        let Group { payload, sequence, sending, room, .. } = self;
+        Decided { payload, sequence, sending, room, changes, records }
+    }
+
+    fn find(&self, transaction: &Transaction) -> Result<Found, StorageError> {
+        let Transaction { order, account, claims: Claims { references, refund_key }, .. } = transaction;
+        let record = self.layer.record(order)?;
+        let own = record.iter().flat_map(|record| record.facts.all_references());
+        let mut wanted: Vec<Reference> = references.iter().cloned().chain(own).collect();
+        wanted.sort();
+        wanted.dedup();
+        let holders = records::holders(&self.layer, account, order, wanted)?;
+        let key_holder = match refund_key {
+            Some(key) => super::reader::order_of_refund(&self.layer, account, key)?,
+            None => None,
+        };
+        Ok(Found { record, holders, key_holder })
+    }
+
+    /// Gives the events their places and folds them into the record.
+    #[expect(clippy::type_complexity, reason = "a pair that is taken apart where it is made")]
+    fn fold(
+        &self,
+        transaction: &Transaction,
+        before: Option<&OrderRecord>,
+        events: Vec<Event>,
+    ) -> Result<(Arc<OrderRecord>, Vec<(Arc<Entry>, Vec<u8>)>), Refusal> {
+        let mut record = before.cloned();
+        let mut entries = Vec::with_capacity(events.len());
+        for (sequence, event) in (self.sequence + 1..).zip(events) {
+            let entry = Entry {
+                sequence,
+                order: transaction.order.clone(),
+                account: before.map_or(&transaction.account, |record| &record.account).clone(),
+                version: record.as_ref().map_or(0, |record| record.version) + 1,
+                at: transaction.now,
+                device: self.device.clone(),
+                event,
+            };
+            let line = serde_json::to_vec(&entry).map_err(|_| broken(&entry, "it cannot be written as JSON"))?;
+            // Folded as it will be read again: an index kept and an index rebuilt cannot differ.
+            let entry: Entry =
+                serde_json::from_slice(&line).map_err(|_| broken(&entry, "what is written of it cannot be read"))?;
+            let head = record.as_ref().map_or(ChainHash::START, |record| record.head).next(&line);
+            record = Some(OrderRecord::apply(record, &entry, head)?);
+            entries.push((Arc::new(entry), line));
+        }
+        let record = record.expect("events are not empty, and each leaves a record");
+        Ok((Arc::new(record), entries))
+    }
+}
+
+impl Decided {
+    /// All changes of the index, once it is known where the payload lies.
+    pub(crate) fn changes_at(&mut self, place: Place) -> Vec<Change> {
+        let mut changes = std::mem::take(&mut self.changes);
+        for line in &self.payload.entries {
+            let bytes = &self.payload.bytes[line.from..line.from + line.length];
+            changes.push(index::event_change(&line.order, line.version, place.part(line.from, bytes)));
+        }
+        if !self.payload.entries.is_empty() {
+            changes.push(index::sequence_change(self.sequence, place));
+        }
+        changes
+    }
+}
+
+/// Whether an event may use the space that was set aside: it ends or gives up an attempt.
+fn ends_an_attempt(event: &Event) -> bool {
+    match event {
+        Event::Answered { .. } | Event::AttemptLost { .. } | Event::RefundToReview { .. } => true,
+        Event::OrderRecorded { .. }
+        | Event::FactsSeen { .. }
+        | Event::RefundHeld { .. }
+        | Event::AttemptStarted { .. }
+        | Event::RefundCanceled { .. } => false,
+    }
+}
+
+/// How many refunds of a record are being sent.
+fn sending(record: Option<&OrderRecord>) -> i64 {
+    let refunds = record.iter().flat_map(|record| &record.refunds);
+    refunds.map(|refund| i64::from(refund.state == RefundState::Sending)).sum()
+}
+
+fn broken(entry: &Entry, why: &'static str) -> Refusal {
+    let (sequence, event, order) = (entry.sequence, entry.event.name(), entry.order.clone());
+    Refusal::Broken(BrokenHistory { sequence, event, order, why })
+}
+
+/// What a panic said.
+pub(crate) fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}

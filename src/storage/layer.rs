@@ -1,0 +1,78 @@
+//! Changes that are decided and not yet written, over what is durable.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::StorageError;
+use super::key::{Change, Key, Value};
+use super::records::Records;
+use super::view::{Chunk, Kv, Over};
+use super::{index, records};
+use crate::domain::{OrderId, OrderRecord};
+
+/// What a group of commands, or a stretch of replayed history, has changed so far.
+pub(crate) struct Layer<'a> {
+    under: &'a dyn Records,
+    changes: BTreeMap<Key, Option<Value>>,
+    written: HashMap<OrderId, Arc<OrderRecord>>,
+}
+
+impl<'a> Layer<'a> {
+    pub(crate) fn new(under: &'a dyn Records) -> Layer<'a> {
+        Layer { under, changes: BTreeMap::new(), written: HashMap::new() }
+    }
+
+    pub(crate) fn put_record(&mut self, old: Option<&OrderRecord>, new: Arc<OrderRecord>) {
+        self.changes.extend(index::changes(old, &new));
+        self.written.insert(new.id.clone(), new);
+    }
+
+    pub(crate) fn put(&mut self, changes: impl IntoIterator<Item = Change>) {
+        self.changes.extend(changes);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    pub(crate) fn put_cursor(&mut self, name: &str, value: &str) -> Result<(), StorageError> {
+        let before = records::cursor(self, name)?;
+        self.changes.extend(index::cursor_changes(name, before.as_deref(), value));
+        Ok(())
+    }
+
+    /// All changes, and the records they were made from.
+    pub(crate) fn into_parts(self) -> (Vec<Change>, Vec<Arc<OrderRecord>>) {
+        (self.changes.into_iter().collect(), self.written.into_values().collect())
+    }
+}
+
+impl Kv for Layer<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
+        match self.changes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.under.get(key),
+        }
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, StorageError> {
+        if from >= to {
+            return Ok(Chunk::default());
+        }
+        let over = Over::of(&self.changes, Clone::clone, from, to, limit);
+        Ok(over.merge(self.under.range(from, to, limit)?))
+    }
+
+    fn distrust(&self, why: &str) -> Result<(), StorageError> {
+        self.under.distrust(why)
+    }
+}
+
+impl Records for Layer<'_> {
+    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+        match self.written.get(order) {
+            Some(record) => Ok(Some(Arc::clone(record))),
+            None => self.under.record(order),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The payload of a frame: JSON lines, each an entry or a cursor.
+//!
+//! An entry's line is the exact text that its order's hash chain runs over. Lines are read for ever:
+//! what they mean is never changed, only added to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Entry, OrderId};
+
+/// One line, read.
+pub(crate) enum Line {
+    Entry(Box<Entry>),
+    Cursor(Cursor),
+}
+
+/// A named position of a sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    #[serde(rename = "cursor")]
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// How a cursor's line begins; an entry's begins with its sequence.
+const CURSOR_START: &[u8] = b"{\"cursor\":";
+
+impl Line {
+    pub(crate) fn is_cursor(line: &[u8]) -> bool {
+        line.starts_with(CURSOR_START)
+    }
+
+    pub(crate) fn read(line: &[u8]) -> Result<Line, serde_json::Error> {
+        if Line::is_cursor(line) {
+            serde_json::from_slice(line).map(Line::Cursor)
+        } else {
+            serde_json::from_slice(line).map(|entry| Line::Entry(Box::new(entry)))
+        }
+    }
+}
+
+/// The lines of a payload, each with where it begins.
+pub(crate) fn lines(payload: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    payload.split_inclusive(|byte| *byte == b'\n').scan(0, |from, line| {
+        let start = *from;
+        *from += line.len();
+        Some((start, line.strip_suffix(b"\n").unwrap_or(line)))
+    })
+}
+
+/// A payload under construction.
+#[derive(Default)]
+pub(crate) struct Payload {
+    pub(crate) bytes: Vec<u8>,
+    /// Which order's which version begins where.
+    pub(crate) entries: Vec<EntryLine>,
+}
+
+/// An entry in a payload.
+pub(crate) struct EntryLine {
+    pub(crate) order: OrderId,
+    pub(crate) version: u64,
+    pub(crate) from: usize,
+    pub(crate) length: usize,
+}
+
+impl Payload {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn push_entry(&mut self, order: OrderId, version: u64, line: &[u8]) {
+        self.entries.push(EntryLine { order, version, from: self.bytes.len(), length: line.len() });
+        self.push_line(line);
+    }
+
+    pub(crate) fn push_cursor(&mut self, cursor: &Cursor) {
+        let line = serde_json::to_vec(cursor).expect("two texts written to memory");
+        self.push_line(&line);
+    }
+
+    fn push_line(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_know_where_they_begin_and_a_cursor_is_told_from_an_entry() {
+        let mut payload = Payload::default();
+        payload.push_cursor(&Cursor { name: "orders".to_owned(), value: "a\nb".to_owned() });
+        payload.push_entry(OrderId::new("o").expect("valid"), 1, b"{\"sequence\":1}");
+        let read: Vec<(usize, &[u8])> = lines(&payload.bytes).collect();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0], (0, br#"{"cursor":"orders","value":"a\nb"}"#.as_slice()));
+        assert_eq!(read[1], (payload.entries[0].from, b"{\"sequence\":1}".as_slice()));
+        assert!(Line::is_cursor(read[0].1) && !Line::is_cursor(read[1].1));
+    }
+}

@@ -1,0 +1,238 @@
+//! Every kind of read, over what is durable now. Shared by all storages of this module.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::cache::RecordCache;
+use super::key::{self, Change, Key, Parts, Value};
+use super::lines::{Line, lines};
+use super::place::{History, Place};
+use super::records::{self, Records};
+use super::view::{self, Chunk, Go, Kv, View};
+use super::{DueRefund, OrderQuery, Page, ScanPage, StorageError};
+use crate::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
+
+/// The read side of a storage.
+pub(crate) struct Reader {
+    pub(crate) view: View,
+    pub(crate) history: Arc<dyn History>,
+    cache: RecordCache,
+    /// The last frame that is shown.
+    published: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// A page without a limit.
+const PAGE: usize = 100;
+
+impl Reader {
+    /// `records` is how many decoded records are kept at hand, `published` the last frame in the view.
+    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64) -> Reader {
+        let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
+        Reader { view, history, cache, published: AtomicU64::new(published), closed }
+    }
+
+    /// The last frame that is shown.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// Shows a frame that is on disk: its records and all changes of the index at once.
+    pub(crate) fn publish(&self, frame: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
+        self.cache.publish(records, || self.view.publish(frame, changes.iter().cloned()));
+        self.published.store(frame, Ordering::Release);
+    }
+
+    /// No read is answered any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// # Errors
+    /// [`StorageError::Closed`].
+    pub(crate) fn open(&self) -> Result<&Reader, StorageError> {
+        if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(self) }
+    }
+
+    pub(crate) fn scan(&self, query: &OrderQuery, page: &Page) -> Result<ScanPage, StorageError> {
+        let limit = if page.limit == 0 { PAGE } else { page.limit };
+        // Keys hold whole microseconds, so both ends are wide by one and `wants` decides.
+        let newest = query.to.map_or(i64::MAX, Timestamp::unix_microseconds);
+        let oldest = query.from.map_or(i64::MIN, Timestamp::unix_microseconds);
+        let start = match &page.after {
+            Some(token) => key::after(&position(token)?),
+            None => key::Builder::new(key::TIME).time_down(newest).key(),
+        };
+        let end = key::end_of(&key::Builder::new(key::TIME).time_down(oldest).key());
+        let mut seen = HashSet::new();
+        let mut answer = ScanPage::default();
+        let mut last: Option<String> = None;
+        view::for_each(&self.view, &start, &end, &mut |key, account| {
+            if query.account.as_ref().is_some_and(|wanted| wanted.as_str().as_bytes() != &**account) {
+                return Ok(Go::On);
+            }
+            let (micros, order) = time_key(key).ok_or_else(|| records::malformed(key))?;
+            let Some(record) = self.record(&order)?.filter(|record| query.wants(record)) else { return Ok(Go::On) };
+            if answer.orders.len() == limit {
+                answer.next.clone_from(&last); // there is one more
+                return Ok(Go::Stop);
+            }
+            // An order whose time is corrected while the page is read could be met twice.
+            if seen.insert(order.clone()) {
+                last = Some(token(micros, &order));
+                answer.orders.push(record);
+            }
+            Ok(Go::On)
+        })?;
+        Ok(answer)
+    }
+
+    pub(crate) fn refunds_in(
+        &self,
+        state: RefundState,
+        not_after: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<DueRefund>, StorageError> {
+        let start = key::states(state).key();
+        let end = match not_after {
+            Some(latest) if state == RefundState::Queued => {
+                key::end_of(&key::states(state).time(latest.unix_microseconds()).key())
+            }
+            _ => key::end_of(&start),
+        };
+        let mut found = Vec::new();
+        view::for_each(&self.view, &start, &end, &mut |key, order| {
+            if found.len() == limit {
+                return Ok(Go::Stop);
+            }
+            let (account, refund) = state_key(key).ok_or_else(|| records::malformed(key))?;
+            found.push(DueRefund { account, order: records::order_in(key, order)?, key: refund });
+            Ok(Go::On)
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn events(&self, after: u64, limit: usize) -> Result<Vec<Arc<Entry>>, StorageError> {
+        let mut found = Vec::new();
+        let start = key::sequence(after.saturating_add(1));
+        view::for_each(&self.view, &start, &key::end_of(&[key::SEQUENCE]), &mut |key, place| {
+            let place = Place::decode(place).ok_or_else(|| records::malformed(key))?;
+            let payload = self.history.read(place)?;
+            for (from, line) in lines(&payload).filter(|(_, line)| !Line::is_cursor(line)) {
+                if found.len() == limit {
+                    return Ok(Go::Stop);
+                }
+                let entry = self.entry(place.part(from, line), line)?;
+                if entry.sequence > after {
+                    found.push(entry);
+                }
+            }
+            Ok(Go::On)
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn events_of(&self, order: &OrderId) -> Result<Vec<Arc<Entry>>, StorageError> {
+        let prefix = key::Builder::new(key::EVENT).text(order.as_str()).key();
+        let places = view::all(&self.view, &prefix)?;
+        let entry = |(key, place): &(Key, Value)| {
+            let place = Place::decode(place).ok_or_else(|| records::malformed(key))?;
+            self.entry(place, &self.history.read(place)?)
+        };
+        places.iter().map(entry).collect()
+    }
+
+    fn entry(&self, place: Place, line: &[u8]) -> Result<Arc<Entry>, StorageError> {
+        serde_json::from_slice(line).map(Arc::new).map_err(|e| self.history.unreadable(place, e.to_string()))
+    }
+
+    pub(crate) fn find(
+        &self,
+        account: &AccountName,
+        kind: Option<&str>,
+        number: &str,
+    ) -> Result<Vec<(OrderId, String)>, StorageError> {
+        records::bearers(&self.view, account, kind, number)
+    }
+}
+
+impl Reader {
+    /// A hash over all keys and values, in order.
+    pub(crate) fn state_hash(&self) -> Result<[u8; 32], StorageError> {
+        let mut hasher = blake3::Hasher::new();
+        for kind in key::KINDS {
+            view::for_each(&self.view, &[kind], &key::end_of(&[kind]), &mut |key, value| {
+                for part in [key, value] {
+                    hasher.update(&(part.len() as u64).to_be_bytes());
+                    hasher.update(part);
+                }
+                Ok(Go::On)
+            })?;
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+}
+
+/// The order that has a refund of that key.
+pub(crate) fn order_of_refund(
+    kv: &(impl Kv + ?Sized),
+    account: &AccountName,
+    key: &RefundKey,
+) -> Result<Option<OrderId>, StorageError> {
+    let key = key::refund(account, key);
+    kv.get(&key)?.map(|order| records::order_in(&key, &order)).transpose()
+}
+
+impl Kv for Reader {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
+        self.view.get(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, StorageError> {
+        self.view.range(from, to, limit)
+    }
+
+    fn distrust(&self, why: &str) -> Result<(), StorageError> {
+        self.view.distrust(why)
+    }
+}
+
+impl Records for Reader {
+    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+        let (kept, epoch) = self.cache.get(order);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let record = records::stored(&self.view, order)?.map(Arc::new);
+        if let Some(record) = &record {
+            self.cache.offer(Arc::clone(record), epoch);
+        }
+        Ok(record)
+    }
+}
+
+fn time_key(key: &[u8]) -> Option<(i64, OrderId)> {
+    let mut parts = Parts::of(key);
+    let (micros, order) = (parts.time_down()?, parts.text()?);
+    Some((micros, OrderId::new(order).ok()?))
+}
+
+fn state_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
+    let mut parts = Parts::of(key);
+    let (_state, _time) = (parts.byte()?, parts.number()?);
+    let (account, refund) = (parts.text()?, parts.text()?);
+    Some((AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
+}
+
+/// Where a page ended: the time and the order by which the next one begins.
+fn token(micros: i64, order: &OrderId) -> String {
+    format!("{micros}/{order}")
+}
+
+fn position(token: &str) -> Result<Key, StorageError> {
+    let unknown = || StorageError::UnknownPage { after: token.chars().take(60).collect() };
+    let (micros, order) = token.split_once('/').ok_or_else(unknown)?;
+    let micros = micros.parse().map_err(|_| unknown())?;
+    Ok(key::time(micros, &OrderId::new(order).map_err(|_| unknown())?))
+}

@@ -1,0 +1,110 @@
+//! The read half of [`Storage`](super::Storage), written once for all that read through a
+//! [`Reader`](super::reader::Reader).
+
+use super::StorageError;
+use super::group::words_of;
+
+/// Runs what may read much from disk beside the async runtime, where there is one.
+pub(crate) async fn off_runtime<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return read() };
+    match runtime.spawn_blocking(read).await {
+        Ok(answer) => answer,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => Err(StorageError::Poisoned { why: format!("a read panicked: {}", words_of(&*panic)) }),
+            Err(_) => Err(StorageError::Closed),
+        },
+    }
+}
+
+/// The methods of `Storage` that only read, answered by `self.reader()`.
+macro_rules! serve_reads {
+    () => {
+        fn get<'a>(
+            &'a self,
+            order: &'a $crate::domain::OrderId,
+        ) -> $crate::gateway::BoxFuture<
+            'a,
+            Result<Option<std::sync::Arc<$crate::domain::OrderRecord>>, $crate::storage::StorageError>,
+        > {
+            use $crate::storage::records::Records as _;
+            Box::pin(async move { self.reader().open()?.record(order) })
+        }
+
+        fn find<'a>(
+            &'a self,
+            account: &'a $crate::domain::AccountName,
+            kind: Option<&'a str>,
+            number: &'a str,
+        ) -> $crate::gateway::BoxFuture<
+            'a,
+            Result<Vec<($crate::domain::OrderId, String)>, $crate::storage::StorageError>,
+        > {
+            Box::pin(async move { self.reader().open()?.find(account, kind, number) })
+        }
+
+        fn find_refund<'a>(
+            &'a self,
+            account: &'a $crate::domain::AccountName,
+            key: &'a $crate::domain::RefundKey,
+        ) -> $crate::gateway::BoxFuture<
+            'a,
+            Result<Option<$crate::domain::OrderId>, $crate::storage::StorageError>,
+        > {
+            Box::pin(async move { $crate::storage::reader::order_of_refund(self.reader().open()?, account, key) })
+        }
+
+        fn scan<'a>(
+            &'a self,
+            query: &'a $crate::storage::OrderQuery,
+            page: &'a $crate::storage::Page,
+        ) -> $crate::gateway::BoxFuture<'a, Result<$crate::storage::ScanPage, $crate::storage::StorageError>> {
+            let (reader, query, page) = (std::sync::Arc::clone(self.reader()), query.clone(), page.clone());
+            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.scan(&query, &page)))
+        }
+
+        fn refunds_in<'a>(
+            &'a self,
+            state: $crate::domain::RefundState,
+            not_after: Option<$crate::domain::Timestamp>,
+            limit: usize,
+        ) -> $crate::gateway::BoxFuture<'a, Result<Vec<$crate::storage::DueRefund>, $crate::storage::StorageError>>
+        {
+            let reader = std::sync::Arc::clone(self.reader());
+            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.refunds_in(state, not_after, limit)))
+        }
+
+        fn events(
+            &self,
+            after: u64,
+            limit: usize,
+        ) -> $crate::gateway::BoxFuture<
+            '_,
+            Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>,
+        > {
+            let reader = std::sync::Arc::clone(self.reader());
+            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events(after, limit)))
+        }
+
+        fn events_of<'a>(
+            &'a self,
+            order: &'a $crate::domain::OrderId,
+        ) -> $crate::gateway::BoxFuture<
+            'a,
+            Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>,
+        > {
+            let (reader, order) = (std::sync::Arc::clone(self.reader()), order.clone());
+            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events_of(&order)))
+        }
+
+        fn cursor<'a>(
+            &'a self,
+            name: &'a str,
+        ) -> $crate::gateway::BoxFuture<'a, Result<Option<String>, $crate::storage::StorageError>> {
+            Box::pin(async move { $crate::storage::records::cursor(self.reader().open()?, name) })
+        }
+    };
+}
+
+pub(crate) use serve_reads;

@@ -1,0 +1,36 @@
+//! Accepted refunds are asked about until the upstream tells the end.
+
+use std::sync::Arc;
+
+use crate::domain::RefundState;
+use crate::ledger::{Account, Error, Ledger};
+
+use super::{AccountReport, Progress, Watcher};
+
+/// Asks about each accepted refund of the account once.
+pub(super) async fn ask(
+    ledger: &Ledger,
+    account: &Arc<Account>,
+    report: &mut AccountReport,
+    watcher: &Watcher,
+) -> Result<(), Error> {
+    let accepted = ledger.inner.storage.refunds_in(RefundState::Accepted, None, usize::MAX).await?;
+    for due in accepted.into_iter().filter(|due| due.account == account.name) {
+        let Some(record) = ledger.inner.storage.get(&due.order).await? else { continue };
+        match ledger.inner.ask(account, &record, &due.key).await {
+            Ok(record) => {
+                let Some(refund) = record.refund(&due.key) else { continue };
+                report.count(refund.state);
+                watcher(&Progress::Refund { account: account.name.clone(), key: due.key.clone(), state: refund.state });
+            }
+            Err(Error::Upstream { error, .. }) => {
+                report.problems.push(format!("refund {} could not be asked about: {error}", due.key));
+                if error.is_passing() {
+                    break; // the others would only wait for the same
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

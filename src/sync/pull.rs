@@ -1,0 +1,92 @@
+//! Facts in: the upstream's orders, page by page, each page one durable write.
+
+use std::collections::HashSet;
+
+use crate::domain::Reference;
+use crate::gateway::{OrderFilter, PageAt};
+use crate::ledger::{Account, Error, Ledger, Wanted};
+
+use super::{AccountReport, Progress, Watcher};
+
+/// Rows per page: what every upstream gives (Fubei's bill documents 100 as its most).
+const PAGE: u32 = 100;
+
+/// A bound on pages in one round: an upstream whose pages never end must not keep a till busy for ever.
+const PAGES: u64 = 10_000;
+
+/// Lists the account's orders of its `history`, newest first, to the end.
+pub(super) async fn pull(
+    ledger: &Ledger,
+    account: &Account,
+    report: &mut AccountReport,
+    watcher: &Watcher,
+) -> Result<(), Error> {
+    if !account.gateway.capabilities().lists_orders {
+        return Ok(());
+    }
+    let from = ledger.inner.now().saturating_sub(account.history);
+    let filter = OrderFilter { from: Some(from), ..OrderFilter::default() };
+    let mut offset = 0;
+    let mut listed = 0;
+    let mut seen = HashSet::new();
+    for _ in 0..PAGES {
+        let page = match account.gateway.list_orders(&filter, PageAt { offset, limit: PAGE }).await {
+            Ok(page) => page,
+            Err(error) => {
+                report.problems.push(format!("orders could not be listed from row {offset}: {error}"));
+                return Ok(());
+            }
+        };
+        report.pages += 1;
+        let mentioned = page.mentioned.len() as u64;
+        if !meet(ledger, account, page.mentioned, report).await? {
+            return Ok(());
+        }
+        report.problems.extend(page.bad_rows.iter().map(|row| format!("{}: {}", row.path, row.why)));
+        // Pages shift while orders arrive: the same order may come twice, and counts once.
+        let orders: Vec<_> = page.orders.into_iter().filter(|facts| seen.insert(facts.native.clone())).collect();
+        let (rows, total) = (mentioned + orders.len() as u64, page.total);
+        let imported = ledger.inner.import_page(account, orders).await?;
+        report.orders_new += imported.new;
+        report.orders_changed += imported.changed;
+        report.orders_unchanged += imported.unchanged;
+        report.problems.extend(imported.refused.into_iter().map(|(order, why)| format!("order {order}: {why}")));
+        listed += rows;
+        watcher(&Progress::Page { account: account.name.clone(), orders: listed, total });
+        match page.next {
+            Some(next) if next > offset => offset = next,
+            _ => return Ok(()),
+        }
+    }
+    report.problems.push(format!("the list did not end within {PAGES} pages"));
+    Ok(())
+}
+
+/// Fetches the orders that a page only named and that are not known here yet. `false`: the upstream
+/// cannot be reached any more, so the round's list ends here.
+async fn meet(
+    ledger: &Ledger,
+    account: &Account,
+    mentioned: Vec<Reference>,
+    report: &mut AccountReport,
+) -> Result<bool, Error> {
+    for reference in mentioned {
+        let wanted = Wanted::from(reference);
+        if ledger.inner.find(&account.name, &wanted).await?.is_some() {
+            report.orders_unchanged += 1;
+            continue;
+        }
+        match ledger.fetch(&account.name, &wanted).await {
+            Ok(_) => report.orders_new += 1,
+            Err(Error::Upstream { error, .. }) if error.is_passing() => {
+                report.problems.push(format!("orders could not be fetched from {wanted} on: {error}"));
+                return Ok(false);
+            }
+            Err(error @ (Error::Upstream { .. } | Error::Rejected(_))) => {
+                report.problems.push(format!("order {wanted}: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,9 @@
+//! The command line: the real binary against a sandbox whose books are the judge.
+
+mod decode;
+mod golden;
+mod malformed;
+mod owner;
+mod queue;
+mod refund;
+mod specs;

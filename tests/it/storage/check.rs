@@ -1,0 +1,158 @@
+//! What the check finds.
+
+use std::sync::Arc;
+
+use tillbook::storage::embedded::Embedded;
+use tillbook::storage::memory::Memory;
+use tillbook::storage::{CheckReport, Storage};
+
+use super::fixture::*;
+
+async fn some_orders(storage: &dyn Storage) {
+    for number in 0..30 {
+        add(storage, number).await;
+        must(storage, hold(&order(number), &format!("r-{number}"), 100)).await;
+        storage.put_cursor("orders", "x".repeat(300 * usize::try_from(number).expect("small"))).await.expect("kept");
+    }
+}
+
+const RIGHT: CheckReport = CheckReport { orders: 30, refunds: 30, events: 60, differences: Vec::new() };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_in_order_has_no_differences_wherever_it_is_kept() {
+    let memory = Memory::new(device());
+    some_orders(&memory).await;
+    assert_eq!(memory.check().await.expect("checked"), RIGHT);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    ledger.stall_index(true);
+    some_orders(&ledger).await;
+    assert_eq!(ledger.check().await.expect("checked"), RIGHT);
+    ledger.stall_index(false);
+    ledger.wait_for_index();
+    assert_eq!(ledger.check().await.expect("checked"), RIGHT);
+    let beside = Embedded::open_read_only(directory.path()).expect("readable beside its owner");
+    assert_eq!(beside.check().await.expect("checked"), RIGHT);
+    ledger.close().await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_while_orders_are_written_finds_nothing_either() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = Arc::new(open(directory.path()));
+    some_orders(&*ledger).await;
+    let writing = {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move {
+            for round in 0..60 {
+                for number in 0..10 {
+                    must(&*ledger, hold(&order(number), &format!("w-{round}-{number}"), 1)).await;
+                }
+            }
+        })
+    };
+    let mut checks = 0;
+    while !writing.is_finished() || checks == 0 {
+        assert_eq!(ledger.check().await.expect("checked").differences, []);
+        checks += 1;
+    }
+    writing.await.expect("all written");
+    ledger.close().await.expect("closed");
+}
+
+/// Changes the index behind the ledger's back, and tells what the check says then.
+async fn differences_after(change: impl FnOnce(&sled::Db)) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    some_orders(&ledger).await;
+    ledger.close().await.expect("closed");
+    let index = sled::open(directory.path().join("index-1")).expect("sled opens it");
+    change(&index);
+    index.flush().expect("flushed");
+    drop(index);
+    let ledger = open(directory.path());
+    let report = ledger.check().await.expect("checked");
+    ledger.close().await.expect("closed");
+    assert_eq!((report.orders, report.refunds, report.events), (30, 30, 60));
+    report
+        .differences
+        .into_iter()
+        .map(|difference| {
+            let order = difference.order.map_or("-".to_owned(), |order| order.to_string());
+            format!("{order}: {}", difference.what)
+        })
+        .collect()
+}
+
+fn keys(index: &sled::Db, kind: u8) -> Vec<sled::IVec> {
+    index.scan_prefix([kind]).keys().map(|key| key.expect("readable")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_entry_of_the_index_that_is_missing_wrong_or_too_much_is_named() {
+    let mend = "close the ledger and delete its index to rebuild it";
+    let missing = differences_after(|index| {
+        index.remove(&keys(index, b'k')[0]).expect("removed");
+    });
+    let want = format!(
+        "{}: an entry for a refund key is missing; a repeated refund key may be taken for a new one; {mend}",
+        "-"
+    );
+    assert_eq!(missing.await, [want]);
+    let wrong = differences_after(|index| {
+        let events = keys(index, b'e');
+        let other = index.get(&events[1]).expect("readable").expect("there");
+        index.insert(&events[0], other).expect("inserted");
+    });
+    let want = format!("{}: the place of an event is not what the events say; no amount is affected; {mend}", order(0));
+    assert_eq!(wrong.await, [want]);
+    let superfluous = differences_after(|index| {
+        let mut time = keys(index, b't')[0].to_vec();
+        time[1] ^= 1;
+        index.insert(time, "shop-1").expect("inserted");
+    });
+    let want = format!(
+        "{}: the entry by time is there, and no event accounts for it; no amount is affected; {mend}",
+        order(29)
+    );
+    assert_eq!(superfluous.await, [want]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_with_other_amounts_is_reported_with_both() {
+    let differences = differences_after(|index| {
+        let records = keys(index, b'o');
+        let bytes = index.get(&records[0]).expect("readable").expect("there");
+        let json = String::from_utf8(bytes[10..].to_vec()).expect("a short record is one value");
+        let json = json.replace("\"external\":0", "\"external\":7");
+        let mut value = blake3::hash(json.as_bytes()).as_bytes()[..8].to_vec();
+        value.extend([0, 1]);
+        value.extend(json.as_bytes());
+        index.insert(&records[0], value).expect("inserted");
+    });
+    let want = "it has paid 80.00, refunded 0.07, held 1.00, and the events say paid 80.00, refunded 0.00, held 1.00";
+    let mend = "close the ledger and delete its index to rebuild it";
+    let want = format!("{}: the record is not what the events say; {want}; {mend}", order(0));
+    assert_eq!(differences.await, [want]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_to_history_that_no_open_has_to_read_is_found_with_its_place() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    for number in 0..300 {
+        add(&ledger, number).await;
+    }
+    ledger.close().await.expect("closed");
+    let segment = directory.path().join("journal/00000001.tbj");
+    let mut bytes = std::fs::read(&segment).expect("readable");
+    bytes[5000] ^= 1;
+    std::fs::write(&segment, bytes).expect("writable");
+    let ledger = open(directory.path());
+    let report = ledger.check().await.expect("checked");
+    assert_eq!(report.differences.len(), 1, "{report:?}");
+    let position = report.differences[0].position.as_deref().expect("a place");
+    assert!(position.starts_with(&format!("{} byte ", segment.display())), "{position}");
+    assert!(report.differences[0].what.contains("money may be affected"), "{report:?}");
+    ledger.close().await.expect("closed");
+}

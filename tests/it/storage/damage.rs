@@ -1,0 +1,1 @@
+//! Journals that are torn, damaged or gone.

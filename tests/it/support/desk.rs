@@ -1,0 +1,277 @@
+//! An upstream in memory that does what it is told: for tests of the ledger itself, without a wire.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tillbook::domain::{
+    Answer, BlockReason, Facts, GatewayName, Money, OrderStatus, Outcome, PaidAtSource, Reference, RefundKey, Timestamp,
+};
+use tillbook::gateway::{
+    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
+};
+use tokio::sync::Semaphore;
+
+/// What happens to one refund call.
+#[derive(Clone, Debug)]
+pub(crate) enum Does {
+    /// Refunds, and says so.
+    Succeed,
+    /// Refunds, and says only that it was accepted; a probe tells the rest.
+    Accept,
+    /// Refunds, and the answer is lost.
+    LoseAnswer,
+    /// Does nothing, and the answer is lost.
+    LoseRequest,
+    /// The request never leaves.
+    NotSend,
+    /// Refuses for a reason that is not the refund's.
+    Block(BlockReason),
+    /// Refuses.
+    Decline,
+    /// Refunds, and panics.
+    Panic,
+}
+
+#[derive(Default)]
+struct Books {
+    orders: BTreeMap<String, Facts>,
+    refunds: Vec<(String, RefundKey, Money)>,
+    script: VecDeque<Does>,
+    down: Option<ReadError>,
+    probes_are_silent: bool,
+    reads: u64,
+    refund_calls: u64,
+}
+
+/// The upstream: clones are one.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    books: Arc<Mutex<Books>>,
+    takes_client_number: bool,
+    /// Each fetch and each refund uses up a permit: a test that takes them away decides when.
+    pub(crate) gate: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// An upstream that takes a client refund number and whose gate is open.
+    pub(crate) fn new() -> Desk {
+        Desk { books: Arc::default(), takes_client_number: true, gate: Arc::new(Semaphore::new(1_000_000)) }
+    }
+
+    /// One that takes none.
+    pub(crate) fn without_client_number() -> Desk {
+        Desk { takes_client_number: false, ..Desk::new() }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().expect("no test panics with the books open")
+    }
+
+    /// Adds a paid order and gives its number.
+    pub(crate) fn order(&self, number: &str, paid: &str) -> Reference {
+        let native = Reference::new("order_sn", number).expect("a number");
+        let facts = Facts {
+            gateway: GatewayName::new("desk").expect("a name"),
+            merchant: "m1".to_owned(),
+            references: BTreeMap::from([
+                ("order_sn".to_owned(), number.to_owned()),
+                ("receipt".to_owned(), format!("r{number}")),
+            ]),
+            native: Some(native.clone()),
+            status: OrderStatus::Paid,
+            upstream_status: "SUCCESS".to_owned(),
+            payment_method: None,
+            currency: "CNY".to_owned(),
+            total: None,
+            paid: paid.parse().expect("an amount"),
+            refunded: Some(Money::ZERO),
+            refund_count: Some(0),
+            upstream_refund_status: None,
+            paid_at: Some(now()),
+            paid_at_source: PaidAtSource::Upstream,
+            created_at: None,
+            updated_at: None,
+            details: BTreeMap::new(),
+            asked_at: now(),
+        };
+        self.books().orders.insert(number.to_owned(), facts);
+        native
+    }
+
+    pub(crate) fn change(&self, number: &str, change: impl FnOnce(&mut Facts)) {
+        change(self.books().orders.get_mut(number).expect("an order of this desk"));
+    }
+
+    /// What the next refund calls do; after the script each succeeds.
+    pub(crate) fn script(&self, script: impl IntoIterator<Item = Does>) {
+        self.books().script.extend(script);
+    }
+
+    /// No read comes through while this is set.
+    pub(crate) fn down(&self, kind: Option<ReadErrorKind>) {
+        self.books().down = kind.map(|kind| ReadError::new(kind, "the desk is closed"));
+    }
+
+    /// Probes find nothing, as if the refund were still on its way.
+    pub(crate) fn silence_probes(&self, silent: bool) {
+        self.books().probes_are_silent = silent;
+    }
+
+    /// Somebody refunds at the counter next door.
+    pub(crate) fn refund_elsewhere(&self, number: &str, amount: &str) {
+        let elsewhere = RefundKey::new("elsewhere").expect("a key");
+        self.books().refunds.push((number.to_owned(), elsewhere, amount.parse().expect("an amount")));
+    }
+
+    pub(crate) fn money_out(&self, number: &str) -> Money {
+        self.books().money_out(number)
+    }
+
+    /// How often a refund of that key was executed.
+    pub(crate) fn executed(&self, key: &RefundKey) -> usize {
+        self.books().refunds.iter().filter(|(_, executed, _)| executed == key).count()
+    }
+
+    pub(crate) fn refund_calls(&self) -> u64 {
+        self.books().refund_calls
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        let books = self.books();
+        books.refund_calls + books.reads
+    }
+}
+
+impl Books {
+    fn money_out(&self, number: &str) -> Money {
+        Money::total(self.refunds.iter().filter(|(order, ..)| order == number).map(|(.., amount)| *amount))
+    }
+
+    fn facts(&self, number: &str) -> Option<Facts> {
+        let mut facts = self.orders.get(number)?.clone();
+        if facts.refunded.is_some() {
+            facts.refunded = Some(self.money_out(number));
+            let count = self.refunds.iter().filter(|(order, ..)| order == number).count();
+            facts.refund_count = u32::try_from(count).ok();
+        }
+        facts.asked_at = now();
+        Some(facts)
+    }
+
+    fn execute(&mut self, call: &RefundCall) -> bool {
+        let number = &call.native.number;
+        let paid = self.orders.get(number).map_or(Money::ZERO, |facts| facts.paid);
+        let fits = self.money_out(number).saturating_add(call.refund.amount) <= paid;
+        if fits {
+            self.refunds.push((number.clone(), call.refund.key.clone(), call.refund.amount));
+        }
+        fits
+    }
+}
+
+fn now() -> Timestamp {
+    jiff::Timestamp::now().into()
+}
+
+impl Gateway for Desk {
+    fn name(&self) -> GatewayName {
+        GatewayName::new("desk").expect("a name")
+    }
+
+    fn merchant(&self) -> Option<String> {
+        Some("m1".to_owned())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            refunds: true,
+            lists_orders: true,
+            client_refund_number: self.takes_client_number,
+            fence: false,
+            fetch_by: &["order_sn"],
+            refund_window: None,
+            refunds_per_order: None,
+        }
+    }
+
+    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
+        Box::pin(async move {
+            self.gate.acquire().await.expect("the gate stays").forget();
+            let mut books = self.books();
+            if let Some(error) = books.down.clone() {
+                return Err(error);
+            }
+            books.reads += 1;
+            let known = |reference: &Reference| {
+                books.orders.iter().find(|(_, facts)| facts.references.get(&reference.kind) == Some(&reference.number))
+            };
+            let number = wanted.iter().find_map(known).map(|(number, _)| number.clone());
+            Ok(number.and_then(|number| books.facts(&number)))
+        })
+    }
+
+    fn list_orders<'a>(&'a self, _: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
+        Box::pin(async move {
+            let mut books = self.books();
+            if let Some(error) = books.down.clone() {
+                return Err(error);
+            }
+            books.reads += 1;
+            let numbers: Vec<String> = books.orders.keys().cloned().collect();
+            let skip = usize::try_from(page.offset).expect("small");
+            let most = usize::try_from(page.limit).expect("small");
+            let orders: Vec<Facts> =
+                numbers.iter().skip(skip).take(most).filter_map(|number| books.facts(number)).collect();
+            let next = (skip + orders.len() < numbers.len()).then_some(page.offset + orders.len() as u64);
+            Ok(OrderPage {
+                orders,
+                mentioned: Vec::new(),
+                bad_rows: Vec::new(),
+                next,
+                total: Some(numbers.len() as u64),
+            })
+        })
+    }
+
+    fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            self.gate.acquire().await.expect("the gate stays").forget();
+            let (does, fits) = {
+                let mut books = self.books();
+                books.refund_calls += 1;
+                let does = books.script.pop_front().unwrap_or(Does::Succeed);
+                let executes = matches!(does, Does::Succeed | Does::Accept | Does::LoseAnswer | Does::Panic);
+                (does, executes && books.execute(call))
+            };
+            let told = |outcome| Answer::new(outcome, now());
+            match does {
+                Does::Succeed if fits => told(Outcome::Succeeded),
+                Does::Accept if fits => told(Outcome::Accepted),
+                Does::Succeed | Does::Accept | Does::Decline => {
+                    Answer { code: Some("12063".to_owned()), ..told(Outcome::Declined) }
+                }
+                Does::LoseAnswer | Does::LoseRequest => told(Outcome::InDoubt),
+                Does::NotSend => told(Outcome::NotSent),
+                Does::Block(reason) => Answer { blocked: Some(reason), ..told(Outcome::Blocked) },
+                Does::Panic => panic!("the desk fell over"),
+            }
+        })
+    }
+
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
+        Box::pin(async move {
+            let books = self.books();
+            if let Some(error) = books.down.clone() {
+                return Err(error);
+            }
+            let done = !books.probes_are_silent && books.refunds.iter().any(|(_, key, _)| *key == call.refund.key);
+            Ok(Answer::new(if done { Outcome::Succeeded } else { Outcome::InDoubt }, now()))
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
+        let down = self.books().down.clone();
+        let checked = Checked { proven: vec!["open".to_owned()], warnings: Vec::new(), upstream_time: None };
+        Box::pin(async move { down.map_or(Ok(checked), Err) })
+    }
+}

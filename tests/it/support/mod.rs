@@ -1,0 +1,6 @@
+//! What several tests share.
+
+pub(crate) mod desk;
+pub(crate) mod outside;
+pub(crate) mod program;
+pub(crate) mod shop;

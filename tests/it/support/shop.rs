@@ -1,0 +1,137 @@
+//! A shop: a ledger on disk with one account, over a real wire to the sandbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tillbook::clients::credential::StaticSecret;
+use tillbook::clients::http::HttpSettings;
+use tillbook::clients::{fubei, hydrogen, trade_order};
+use tillbook::gateway::Gateway;
+use tillbook::sandbox::{NewOrder, OrderHandle, Sandbox, Upstream};
+use tillbook::{
+    AccountName, AccountSettings, Error, Ledger, Money, OrderRecord, RefundKey, RefundRequest, RefundState, Refunded,
+    Repeat, Requested, Sending, SyncOptions, SyncReport, Wanted,
+};
+
+pub(crate) const UPSTREAMS: [Upstream; 3] = [Upstream::Fubei, Upstream::TradeOrder, Upstream::Hydrogen];
+
+pub(crate) struct Shop {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) upstream: Upstream,
+    pub(crate) ledger: Ledger,
+    pub(crate) dir: Arc<TempDir>,
+}
+
+impl Shop {
+    pub(crate) async fn open(upstream: Upstream) -> Shop {
+        let sandbox = Arc::new(Sandbox::start().await.expect("the sandbox listens"));
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        let ledger = Ledger::builder().open(dir.path()).await.expect("opens");
+        let shop = Shop { sandbox, upstream, ledger, dir };
+        shop.connect(AccountSettings { refund_interval: Some(Duration::ZERO), ..AccountSettings::default() });
+        shop
+    }
+
+    pub(crate) fn connect(&self, settings: AccountSettings) {
+        self.ledger.connect(account(), gateway(&self.sandbox, self.upstream), settings).expect("connects");
+    }
+
+    /// The same shop after its process has ended and begun again.
+    pub(crate) async fn reopen(self) -> Shop {
+        self.ledger.close().await.expect("closes");
+        let Shop { sandbox, upstream, ledger, dir } = self;
+        drop(ledger);
+        let ledger = Ledger::builder().open(dir.path()).await.expect("opens again");
+        let shop = Shop { sandbox, upstream, ledger, dir };
+        shop.connect(AccountSettings { refund_interval: Some(Duration::ZERO), ..AccountSettings::default() });
+        shop
+    }
+
+    pub(crate) fn order(&self, paid: &str) -> OrderHandle {
+        let order = NewOrder::paid(yuan(paid).fen());
+        self.sandbox.add_order(self.upstream, order).expect("the sandbox takes it")
+    }
+
+    pub(crate) fn request(&self, order: &OrderHandle, name: &str, amount: &str) -> RefundRequest {
+        RefundRequest {
+            account: account(),
+            order: wanted(order),
+            requested: if amount == "all" { Requested::All } else { Requested::Exactly(yuan(amount)) },
+            key: key(name),
+            memo: None,
+            by: None,
+            expect_refundable: None,
+            repeat: Repeat::Allowed,
+            sending: Sending::Now,
+        }
+    }
+
+    pub(crate) async fn refund(&self, order: &OrderHandle, name: &str, amount: &str) -> Result<Refunded, Error> {
+        self.ledger.refund(self.request(order, name, amount)).await
+    }
+
+    pub(crate) async fn record(&self, order: &OrderHandle) -> Arc<OrderRecord> {
+        self.ledger.known_order(&account(), &wanted(order)).await.expect("reads").expect("known here")
+    }
+
+    pub(crate) async fn fetch(&self, order: &OrderHandle) -> Arc<OrderRecord> {
+        self.ledger.fetch(&account(), &wanted(order)).await.expect("fetched")
+    }
+
+    pub(crate) async fn state(&self, order: &OrderHandle, name: &str) -> RefundState {
+        self.record(order).await.refund(&key(name)).expect("there").state
+    }
+
+    pub(crate) async fn sync(&self) -> SyncReport {
+        self.ledger.sync(&SyncOptions::default(), &|_| ()).await.expect("syncs")
+    }
+
+    /// What the sandbox paid out for the order.
+    pub(crate) fn money_out(&self, order: &OrderHandle) -> Money {
+        let fen = self.sandbox.books().money_out_fen(self.upstream, &order.id).expect("the sandbox's own order");
+        Money::from_fen(fen).expect("never negative")
+    }
+}
+
+/// The adapter for that upstream, with the sandbox's credentials of this moment.
+pub(crate) fn gateway(sandbox: &Sandbox, upstream: Upstream) -> Arc<dyn Gateway> {
+    let known = sandbox.credentials();
+    let secret = |text: String| Arc::new(StaticSecret::new(text));
+    let http = HttpSettings {
+        timeout: Duration::from_millis(1500),
+        connect_timeout: Duration::from_millis(500),
+        ..HttpSettings::new(sandbox.base_url())
+    };
+    match upstream {
+        Upstream::Fubei => {
+            let settings = fubei::FubeiSettings::new(http, known.fubei_app_id, secret(known.fubei_secret));
+            Arc::new(fubei::FubeiGateway::new(settings).expect("usable settings"))
+        }
+        Upstream::TradeOrder => {
+            let settings = trade_order::TradeOrderSettings::new(http, secret(known.trade_order_token));
+            Arc::new(trade_order::TradeOrderGateway::new(settings).expect("usable settings"))
+        }
+        Upstream::Hydrogen => {
+            let (token, function) = (secret(known.hydrogen_token), secret(known.function_secret));
+            let settings = hydrogen::HydrogenSettings::new(http, known.hydrogen_client_id, token, function);
+            Arc::new(hydrogen::HydrogenGateway::new(settings).expect("usable settings"))
+        }
+    }
+}
+
+pub(crate) fn account() -> AccountName {
+    AccountName::new("shop-1").expect("a name")
+}
+
+pub(crate) fn key(text: &str) -> RefundKey {
+    RefundKey::new(text).expect("a key")
+}
+
+pub(crate) fn yuan(text: &str) -> Money {
+    text.parse().expect("an amount")
+}
+
+pub(crate) fn wanted(order: &OrderHandle) -> Wanted {
+    order.id.parse().expect("a number")
+}
