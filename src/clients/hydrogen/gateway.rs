@@ -158,7 +158,7 @@ impl HydrogenGateway {
                 )
             }
         };
-        list::one_of(rows.unwrap_or_default(), number, asked, &self.settings.client_id, asked_at)
+        list::one_of(present(rows, asked)?, number, asked, &self.settings.client_id, asked_at)
     }
 
     async fn rest_get(&self, transaction_no: &str) -> Result<Option<types::Order>, ReadError> {
@@ -177,7 +177,7 @@ impl HydrogenGateway {
         let (meta, rows) = match self.settings.orders {
             OrdersFrom::Function => {
                 let args = types::ListArgs::builder()
-                    .filter(filter.for_function())
+                    .filter(filter.for_function()?)
                     .limit(i64::from(page.limit))
                     .offset(offset(page)?);
                 let args: types::ListArgs = args.try_into().map_err(|error| not_built("list", error))?;
@@ -191,7 +191,7 @@ impl HydrogenGateway {
                 (list.meta, list.objects)
             }
         };
-        let rows = rows.ok_or_else(|| ReadError::new(ReadErrorKind::Unreadable, "list: objects is missing"))?;
+        let rows = present(rows, "list")?;
         let total = meta.and_then(|meta| meta.total_count);
         Ok(list::page_of(rows, total, page, &self.settings.client_id, asked_at))
     }
@@ -339,6 +339,11 @@ fn refund_args(about: &RefundCall) -> Result<types::RefundArgs, String> {
 fn order_id(number: &Reference) -> Option<i64> {
     let is_plain = number.kind == "id" && number.number.bytes().all(|b| b.is_ascii_digit());
     number.number.parse().ok().filter(|id| is_plain && *id > 0)
+}
+
+/// A list that is not there is no empty list.
+fn present<T>(rows: Option<T>, asked: &str) -> Result<T, ReadError> {
+    rows.ok_or_else(|| ReadError::new(ReadErrorKind::Unreadable, format!("{asked}: objects is missing")))
 }
 
 fn offset(page: PageAt) -> Result<i64, ReadError> {

@@ -110,6 +110,10 @@ async fn an_answer_about_another_order_is_not_taken() {
         let error = gateway(settings(&server.base_url)).fetch_order(&[native()]).await.expect_err("not taken");
         assert!(matches!(error.kind, ReadErrorKind::Unreadable | ReadErrorKind::Refused), "{error}");
     }
+    // A list that is not there is no empty list.
+    let server = WireServer::start([job("{}")]).await;
+    let error = gateway(settings(&server.base_url)).fetch_order(&[native()]).await.expect_err("no list");
+    assert_eq!((error.kind, error.to_string()), (ReadErrorKind::Unreadable, "get: objects is missing".to_owned()));
     let server = WireServer::start([]).await;
     let error = gateway(settings(&server.base_url)).fetch_order(&[reference("order_sn", "1")]).await;
     let error = error.expect_err("no such kind");
