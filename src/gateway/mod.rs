@@ -86,6 +86,9 @@ pub struct Capabilities {
     pub refunds: bool,
     /// Whether orders can be listed, at least by number (Fubei's: its bill names paid orders).
     pub lists_orders: bool,
+    /// Whether a list bounded by time has every order of that time. hydrogen's has none without a paid
+    /// time, which seed 001 shows even on paid orders: its list is read whole.
+    pub lists_by_time: bool,
     /// Whether a client refund number is taken, by which a refund can be asked for later.
     pub client_refund_number: bool,
     /// Whether a door can be shut on a refund that has not arrived (hydrogen's function: `void`).

@@ -21,11 +21,13 @@ pub(super) async fn pull(
     report: &mut AccountReport,
     watcher: &Watcher,
 ) -> Result<(), Error> {
-    if !account.gateway.capabilities().lists_orders {
+    let capabilities = account.gateway.capabilities();
+    if !capabilities.lists_orders {
         return Ok(());
     }
     let from = ledger.inner.now().saturating_sub(account.history);
-    let filter = OrderFilter { from: Some(from), ..OrderFilter::default() };
+    let from = capabilities.lists_by_time.then_some(from);
+    let filter = OrderFilter { from, ..OrderFilter::default() };
     let mut offset = 0;
     let mut listed = 0;
     let mut seen = HashSet::new();

@@ -319,6 +319,7 @@ impl Gateway for FubeiGateway {
         Capabilities {
             refunds: true,
             lists_orders: true,
+            lists_by_time: true,
             client_refund_number: true,
             fence: false,
             fetch_by: FETCH_BY,

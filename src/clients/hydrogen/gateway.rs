@@ -289,6 +289,7 @@ impl Gateway for HydrogenGateway {
         Capabilities {
             refunds: true,
             lists_orders: true,
+            lists_by_time: false,
             client_refund_number: true,
             fence: true,
             fetch_by: FETCH_BY,

@@ -191,6 +191,7 @@ impl Gateway for TradeOrderGateway {
         Capabilities {
             refunds: true,
             lists_orders: true,
+            lists_by_time: true,
             client_refund_number: false,
             fence: false,
             fetch_by: FETCH_BY,

@@ -186,6 +186,7 @@ impl Gateway for Desk {
         Capabilities {
             refunds: true,
             lists_orders: true,
+            lists_by_time: true,
             client_refund_number: self.takes_client_number,
             fence: false,
             fetch_by: &["order_sn"],
