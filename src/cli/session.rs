@@ -37,6 +37,15 @@ impl Session {
         self.config.account(name)
     }
 
+    /// Checks an account by which a list is narrowed: a slip must not look like an empty list. Where there is no
+    /// configuration, any name goes.
+    pub(crate) fn narrowed_to(&self, name: Option<&AccountName>) -> Result<(), Failure> {
+        match (&self.config.file, name) {
+            (Some(_), Some(name)) => self.account(name).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// The accounts named, or all.
     ///
     /// # Errors

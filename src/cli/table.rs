@@ -90,9 +90,14 @@ pub(crate) fn orders(records: &[Arc<OrderRecord>]) -> String {
 
 /// One order with all that is known about it.
 pub(crate) fn order(record: &OrderRecord) -> String {
+    order_named(record, order_name(record))
+}
+
+/// The same under another name: a body that is decoded does not know whose order it is.
+pub(crate) fn order_named(record: &OrderRecord, name: String) -> String {
     let facts = &record.facts;
     let mut rows = vec![
-        ("order 订单", order_name(record)),
+        ("order 订单", name),
         ("id", record.id.to_string()),
         ("gateway", facts.gateway.to_string()),
         (

@@ -27,6 +27,8 @@ pub mod failure;
 pub(crate) mod fields;
 pub mod http;
 #[cfg(any(feature = "hydrogen", feature = "trade_order"))]
+pub(crate) mod reread;
+#[cfg(any(feature = "hydrogen", feature = "trade_order"))]
 pub(crate) mod rows;
 pub mod wire;
 

@@ -43,6 +43,24 @@ pub struct RefundRequest {
     pub sending: Sending,
 }
 
+impl RefundRequest {
+    /// A refund to be sent at once, its key chosen on purpose, without memo, name or guard.
+    #[must_use]
+    pub fn new(account: AccountName, order: Wanted, requested: Requested, key: RefundKey) -> RefundRequest {
+        RefundRequest {
+            account,
+            order,
+            requested,
+            key,
+            memo: None,
+            by: None,
+            expect_refundable: None,
+            repeat: Repeat::Allowed,
+            sending: Sending::Now,
+        }
+    }
+}
+
 /// A refund with its order, as they are on disk.
 #[derive(Clone, Debug)]
 pub struct Refunded {

@@ -14,9 +14,9 @@ use super::reader::Reader;
 use super::serve::{off_runtime, serve_reads};
 use super::view::View;
 use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction};
+use crate::BoxFuture;
 use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
-use crate::gateway::BoxFuture;
 
 /// Orders and their history in memory.
 ///

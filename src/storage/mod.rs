@@ -30,9 +30,9 @@ use std::sync::Arc;
 pub use error::{StorageError, TransactError};
 pub use query::{DueRefund, OrderQuery, Page, ScanPage};
 
+use crate::BoxFuture;
 use crate::domain::decide::{Found, Refusal};
 use crate::domain::{AccountName, Entry, Event, OrderId, OrderRecord, Reference, RefundKey, RefundState, Timestamp};
-use crate::gateway::BoxFuture;
 
 /// What a command does to an order: pure, and called again whenever the record has moved on.
 pub type Decide = Box<dyn FnMut(&Found) -> Result<Vec<Event>, Refusal> + Send>;

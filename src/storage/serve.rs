@@ -24,7 +24,7 @@ macro_rules! serve_reads {
         fn get<'a>(
             &'a self,
             order: &'a $crate::domain::OrderId,
-        ) -> $crate::gateway::BoxFuture<
+        ) -> $crate::BoxFuture<
             'a,
             Result<Option<std::sync::Arc<$crate::domain::OrderRecord>>, $crate::storage::StorageError>,
         > {
@@ -37,10 +37,7 @@ macro_rules! serve_reads {
             account: &'a $crate::domain::AccountName,
             kind: Option<&'a str>,
             number: &'a str,
-        ) -> $crate::gateway::BoxFuture<
-            'a,
-            Result<Vec<($crate::domain::OrderId, String)>, $crate::storage::StorageError>,
-        > {
+        ) -> $crate::BoxFuture<'a, Result<Vec<($crate::domain::OrderId, String)>, $crate::storage::StorageError>> {
             Box::pin(async move { self.reader().open()?.find(account, kind, number) })
         }
 
@@ -48,10 +45,7 @@ macro_rules! serve_reads {
             &'a self,
             account: &'a $crate::domain::AccountName,
             key: &'a $crate::domain::RefundKey,
-        ) -> $crate::gateway::BoxFuture<
-            'a,
-            Result<Option<$crate::domain::OrderId>, $crate::storage::StorageError>,
-        > {
+        ) -> $crate::BoxFuture<'a, Result<Option<$crate::domain::OrderId>, $crate::storage::StorageError>> {
             Box::pin(async move { $crate::storage::reader::order_of_refund(self.reader().open()?, account, key) })
         }
 
@@ -59,7 +53,7 @@ macro_rules! serve_reads {
             &'a self,
             query: &'a $crate::storage::OrderQuery,
             page: &'a $crate::storage::Page,
-        ) -> $crate::gateway::BoxFuture<'a, Result<$crate::storage::ScanPage, $crate::storage::StorageError>> {
+        ) -> $crate::BoxFuture<'a, Result<$crate::storage::ScanPage, $crate::storage::StorageError>> {
             let (reader, query, page) = (std::sync::Arc::clone(self.reader()), query.clone(), page.clone());
             Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.scan(&query, &page)))
         }
@@ -69,8 +63,7 @@ macro_rules! serve_reads {
             state: $crate::domain::RefundState,
             not_after: Option<$crate::domain::Timestamp>,
             limit: usize,
-        ) -> $crate::gateway::BoxFuture<'a, Result<Vec<$crate::storage::DueRefund>, $crate::storage::StorageError>>
-        {
+        ) -> $crate::BoxFuture<'a, Result<Vec<$crate::storage::DueRefund>, $crate::storage::StorageError>> {
             let reader = std::sync::Arc::clone(self.reader());
             Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.refunds_in(state, not_after, limit)))
         }
@@ -79,10 +72,7 @@ macro_rules! serve_reads {
             &self,
             after: u64,
             limit: usize,
-        ) -> $crate::gateway::BoxFuture<
-            '_,
-            Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>,
-        > {
+        ) -> $crate::BoxFuture<'_, Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>> {
             let reader = std::sync::Arc::clone(self.reader());
             Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events(after, limit)))
         }
@@ -90,10 +80,7 @@ macro_rules! serve_reads {
         fn events_of<'a>(
             &'a self,
             order: &'a $crate::domain::OrderId,
-        ) -> $crate::gateway::BoxFuture<
-            'a,
-            Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>,
-        > {
+        ) -> $crate::BoxFuture<'a, Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>> {
             let (reader, order) = (std::sync::Arc::clone(self.reader()), order.clone());
             Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events_of(&order)))
         }
@@ -101,7 +88,7 @@ macro_rules! serve_reads {
         fn cursor<'a>(
             &'a self,
             name: &'a str,
-        ) -> $crate::gateway::BoxFuture<'a, Result<Option<String>, $crate::storage::StorageError>> {
+        ) -> $crate::BoxFuture<'a, Result<Option<String>, $crate::storage::StorageError>> {
             Box::pin(async move { $crate::storage::records::cursor(self.reader().open()?, name) })
         }
     };

@@ -29,7 +29,12 @@ pub(crate) fn run(output: Output, args: &DecodeArgs) -> Result<Exit, Failure> {
             let records =
                 orders.into_iter().map(|facts| record(facts, &args.gateway)).collect::<Result<Vec<_>, _>>()?;
             let listed: Vec<Value> = records.iter().map(order_json).collect();
-            let text: Vec<String> = records.iter().map(table::order).collect();
+            let number =
+                |record: &OrderRecord| record.facts.native.as_ref().map_or("-", |native| &native.number).to_owned();
+            let text: Vec<String> = records.iter().map(|record| table::order_named(record, number(record))).collect();
+            if records.is_empty() && bad_rows.is_empty() {
+                output.note("no order is in it");
+            }
             (json!({ "orders": listed }), text.join("\n\n"), bad_rows)
         }
         Decoded::Refunds { answer, refunds, bad_rows } => {

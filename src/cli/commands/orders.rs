@@ -10,6 +10,7 @@ use crate::cli::{json, table};
 
 /// Lists them, from what is known here.
 pub(crate) async fn run(session: &Session, args: OrdersArgs) -> Result<Exit, Failure> {
+    session.narrowed_to(args.account.as_ref())?;
     let query = OrderQuery {
         account: args.account,
         status: args.status,

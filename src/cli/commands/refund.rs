@@ -4,7 +4,7 @@ use serde_json::json;
 use tillbook::{Error, Ledger, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
 
 use crate::cli::args::RefundArgs;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure, kind_of_state};
 use crate::cli::output::Output;
 use crate::cli::session::{Session, settings};
 use crate::cli::{json, table, upstreams};
@@ -105,33 +105,20 @@ fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failur
 }
 
 /// The failure that a refund's state is, where it is one.
-pub(crate) fn unsettled(refunded: &Refunded) -> Option<Failure> {
+fn unsettled(refunded: &Refunded) -> Option<Failure> {
     let refund = &refunded.refund;
+    let kind = kind_of_state(refund.state)?;
+    let key = &refund.key;
     let words = refund.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-    let (kind, text, hint) = match refund.state {
-        RefundState::Queued | RefundState::Accepted | RefundState::Succeeded => return None,
-        RefundState::Declined => ("declined", format!("the upstream declined refund {}{words}", refund.key), None),
-        RefundState::Sending | RefundState::InDoubt => (
-            "in_doubt",
-            format!("nobody knows yet whether refund {} was executed{words}", refund.key),
-            Some("its amount stays held; ask the upstream's back office, never refund again under another key"),
-        ),
-        RefundState::Review => (
-            "review",
-            format!("refund {} waits for a person{words}", refund.key),
-            Some("see: tillbook refunds --state review"),
-        ),
-        RefundState::Canceled | RefundState::Reversed => {
-            ("withdrawn", format!("refund {} is {} {}", refund.key, refund.state, refund.state.chinese()), None)
+    let failure = match refund.state {
+        RefundState::Declined => Failure::new(kind, format!("the upstream declined refund {key}{words}")),
+        RefundState::Sending | RefundState::InDoubt => {
+            Failure::new(kind, format!("nobody knows yet whether refund {key} was executed{words}"))
+                .hint("its amount stays held; ask the upstream's back office, never refund again under another key")
         }
+        RefundState::Review => Failure::new(kind, format!("refund {key} waits for a person{words}"))
+            .hint("see: tillbook refunds --state review"),
+        state => Failure::new(kind, format!("refund {key} is {state} {}", state.chinese())),
     };
-    let failure = Failure::new(kind, text)
-        .fact("key", refund.key.as_str())
-        .fact("state", refund.state.as_str())
-        .fact("code", refund.code.clone());
-    debug_assert_eq!(failure.exit(), Exit::of_state(refund.state), "kind and state agree on the exit code");
-    Some(match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    })
+    Some(failure.fact("key", key.as_str()).fact("state", refund.state.as_str()).fact("code", refund.code.clone()))
 }

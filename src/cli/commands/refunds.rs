@@ -10,6 +10,7 @@ use crate::cli::{json, table};
 
 /// Lists them, from what is known here.
 pub(crate) async fn run(session: &Session, args: RefundsArgs) -> Result<Exit, Failure> {
+    session.narrowed_to(args.account.as_ref())?;
     let query = RefundQuery { account: args.account, state: args.state };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX - 1);
     // One more than asked for tells whether there are more.

@@ -110,7 +110,8 @@ pub(super) fn bill_row(row: types::BillRow, merchant: &str, asked_at: Timestamp)
     })
 }
 
-/// The statistics alone, for `decode`: what they say of the order, and nothing else.
+/// The statistics alone, for `decode`: what they say of the order, and nothing else. They bear no state, but an order
+/// of which something was or may still be refunded was paid.
 pub(super) fn statistics_facts(
     statistics: types::RefundStatistics,
     merchant: &str,
@@ -122,17 +123,19 @@ pub(super) fn statistics_facts(
     let mut details = Details::default();
     details.amount("total_fee", total_fee);
     details.amount("can_refund", refunds.left);
+    let was_paid = refunds.count.is_some_and(|count| count > 0) || refunds.left.is_some_and(|left| left.fen() > 0);
+    let paid = money("data.total_fee", total_fee.map(Yuan::fen))?.filter(|_| was_paid);
     Ok(Facts {
         gateway: gateway_name(),
         merchant: merchant.to_owned(),
         references: [(native.kind.clone(), native.number.clone())].into(),
         native: Some(native),
-        status: unknown_status(),
+        status: if paid.is_some() { OrderStatus::Paid } else { unknown_status() },
         upstream_status: String::new(),
         payment_method: None,
         currency: "CNY".to_owned(),
         total: None,
-        paid: Money::ZERO,
+        paid: paid.unwrap_or_default(),
         refunded: refunds.total,
         refund_count: refunds.count,
         upstream_refund_status: None,

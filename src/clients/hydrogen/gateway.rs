@@ -1,15 +1,13 @@
 //! The adapter: hydrogen as the ledger sees it.
 
-use std::future::Future;
 use std::sync::Arc;
-
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::clients::call::{Call, Permit, RawAnswer, Wire};
 use crate::clients::classify;
 use crate::clients::credential::CredentialSource;
 use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
+use crate::clients::reread;
 use crate::clients::wire::{JsonText, YuanText};
 use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
@@ -100,33 +98,8 @@ impl HydrogenGateway {
         Ok(HydrogenGateway { client: client(&settings)?, settings })
     }
 
-    /// Asks; where credentials are refused and reading them again brings others, asks once more. For reads only.
-    async fn read<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ReadError>
-    where
-        F: Future<Output = Result<T, ReadError>>,
-    {
-        let before = self.secrets();
-        let asked = ask().await;
-        match asked {
-            Err(error) if error.kind == ReadErrorKind::Credentials => {
-                self.renew();
-                // Compared with what was sent: another call may have read the file again meanwhile.
-                if same(&before, &self.secrets()) { Err(error) } else { ask().await }
-            }
-            asked => asked,
-        }
-    }
-
-    fn secrets(&self) -> [Option<SecretString>; 2] {
-        [&self.settings.token, &self.settings.function_secret].map(|source| source.secret().ok())
-    }
-
-    fn renew(&self) {
-        for source in [&self.settings.token, &self.settings.function_secret] {
-            if let Err(error) = source.renew() {
-                tracing::warn!(%error, "credentials were refused and cannot be read again");
-            }
-        }
+    fn secrets(&self) -> [&Arc<dyn CredentialSource>; 2] {
+        [&self.settings.token, &self.settings.function_secret]
     }
 
     async fn fetch(&self, wanted: &[Reference]) -> Result<Option<Facts>, ReadError> {
@@ -138,7 +111,7 @@ impl HydrogenGateway {
             return Err(ReadError::new(ReadErrorKind::Unsupported, message));
         }
         for number in numbers {
-            if let Some(facts) = self.read(|| self.fetch_once(number)).await? {
+            if let Some(facts) = reread::read(&self.secrets(), || self.fetch_once(number)).await? {
                 return Ok(Some(facts));
             }
         }
@@ -185,7 +158,7 @@ impl HydrogenGateway {
                 )
             }
         };
-        list::one_of(rows.unwrap_or_default(), number, asked, &self.settings.client_id, asked_at)
+        list::one_of(present(rows, asked)?, number, asked, &self.settings.client_id, asked_at)
     }
 
     async fn rest_get(&self, transaction_no: &str) -> Result<Option<types::Order>, ReadError> {
@@ -204,7 +177,7 @@ impl HydrogenGateway {
         let (meta, rows) = match self.settings.orders {
             OrdersFrom::Function => {
                 let args = types::ListArgs::builder()
-                    .filter(filter.for_function())
+                    .filter(filter.for_function()?)
                     .limit(i64::from(page.limit))
                     .offset(offset(page)?);
                 let args: types::ListArgs = args.try_into().map_err(|error| not_built("list", error))?;
@@ -218,7 +191,7 @@ impl HydrogenGateway {
                 (list.meta, list.objects)
             }
         };
-        let rows = rows.ok_or_else(|| ReadError::new(ReadErrorKind::Unreadable, "list: objects is missing"))?;
+        let rows = present(rows, "list")?;
         let total = meta.and_then(|meta| meta.total_count);
         Ok(list::page_of(rows, total, page, &self.settings.client_id, asked_at))
     }
@@ -242,7 +215,7 @@ impl HydrogenGateway {
         let answer = refunds::attempt(result, about, now());
         if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
             // For the next attempt: this one is over.
-            self.renew();
+            reread::renew(&self.secrets());
         }
         answer
     }
@@ -278,7 +251,7 @@ impl HydrogenGateway {
             }
             None => checked.warnings.push("the function does not say whether its index is enforced".to_owned()),
         }
-        checked.warnings.extend(clock_warning(&raw));
+        checked.warnings.extend(reread::clock_warning(&raw));
         if self.settings.orders == OrdersFrom::User {
             let filter = list::Filter::of(&OrderFilter::default());
             self.rest_list(&filter, PageAt { offset: 0, limit: 1 }).await?;
@@ -329,7 +302,7 @@ impl Gateway for HydrogenGateway {
     }
 
     fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        Box::pin(self.read(move || self.list_once(wanted, page)))
+        Box::pin(async move { reread::read(&self.secrets(), || self.list_once(wanted, page)).await })
     }
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
@@ -337,11 +310,11 @@ impl Gateway for HydrogenGateway {
     }
 
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
-        Box::pin(self.read(move || self.look_up(call)))
+        Box::pin(async move { reread::read(&self.secrets(), || self.look_up(call)).await })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        Box::pin(self.read(move || self.check_once()))
+        Box::pin(async move { reread::read(&self.secrets(), || self.check_once()).await })
     }
 }
 
@@ -368,19 +341,13 @@ fn order_id(number: &Reference) -> Option<i64> {
     number.number.parse().ok().filter(|id| is_plain && *id > 0)
 }
 
+/// A list that is not there is no empty list.
+fn present<T>(rows: Option<T>, asked: &str) -> Result<T, ReadError> {
+    rows.ok_or_else(|| ReadError::new(ReadErrorKind::Unreadable, format!("{asked}: objects is missing")))
+}
+
 fn offset(page: PageAt) -> Result<i64, ReadError> {
     i64::try_from(page.offset).map_err(|_| ReadError::new(ReadErrorKind::Unsupported, "no list is that long"))
-}
-
-fn same(before: &[Option<SecretString>; 2], after: &[Option<SecretString>; 2]) -> bool {
-    let shown = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
-    before.iter().map(shown).eq(after.iter().map(shown))
-}
-
-fn clock_warning(raw: &RawAnswer) -> Option<String> {
-    let ahead = raw.received_at.duration_since(raw.date?).as_secs();
-    let direction = if ahead > 0 { "ahead of" } else { "behind" };
-    (ahead.abs() > 30).then(|| format!("this clock is {} s {direction} the upstream's", ahead.abs()))
 }
 
 /// The adapters read the clock for one purpose: to say when something was asked and answered.

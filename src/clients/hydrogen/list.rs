@@ -49,18 +49,19 @@ impl Filter {
         }
     }
 
-    pub(super) fn for_function(&self) -> Option<types::OrderFilter> {
+    pub(super) fn for_function(&self) -> Result<Option<types::OrderFilter>, ReadError> {
         if *self == Filter::default() {
-            return None;
+            return Ok(None);
         }
-        types::OrderFilter::builder()
+        let filter = types::OrderFilter::builder()
             .status(self.status.clone())
             .refund_status(self.refund_status.clone())
             .gateway_type(self.gateway_type.clone())
             .paid_at_gte(self.paid_from_s)
-            .paid_at_lte(self.paid_to_s)
-            .try_into()
-            .ok()
+            .paid_at_lte(self.paid_to_s);
+        let refused =
+            |error: types::error::ConversionError| ReadError::new(ReadErrorKind::Unsupported, format!("list: {error}"));
+        filter.try_into().map(Some).map_err(refused)
     }
 
     pub(super) fn for_rest<'a>(&self, mut request: ListOrders<'a>) -> ListOrders<'a> {
@@ -220,7 +221,7 @@ mod tests {
             from: Timestamp::from_unix_seconds(10),
             to: Timestamp::from_unix_seconds(20),
         };
-        let sent = serde_json::to_value(Filter::of(&wanted).for_function()).expect("JSON");
+        let sent = serde_json::to_value(Filter::of(&wanted).for_function().expect("a filter")).expect("JSON");
         let expected = json!({
             "status": "success", "refund_status": "partial", "gateway_type": "baidu_miniapp_pay",
             "paid_at__gte": 10, "paid_at__lte": 20,

@@ -1,16 +1,15 @@
 //! The adapter: trade_order as the ledger sees it.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use reqwest::Request;
 use reqwest::header::AUTHORIZATION;
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::clients::call::{Authorize, AuthorizeError, Call, Operation, Permit, Wire, secret_header};
 use crate::clients::credential::CredentialSource;
 use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
+use crate::clients::reread;
 use crate::clients::wire::YuanText;
 use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
@@ -68,28 +67,8 @@ impl TradeOrderGateway {
         Ok(TradeOrderGateway { client: client(&settings)?, settings })
     }
 
-    /// Asks; where the token is refused and reading it again brings another, asks once more. For reads only.
-    async fn read<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ReadError>
-    where
-        F: Future<Output = Result<T, ReadError>>,
-    {
-        let before = self.settings.token.secret().ok();
-        let asked = ask().await;
-        match asked {
-            Err(error) if error.kind == ReadErrorKind::Credentials => {
-                self.renew();
-                // Compared with what was sent: another call may have read the file again meanwhile.
-                let shown = |token: Option<SecretString>| token.map(|token| token.expose_secret().to_owned());
-                if shown(before) == shown(self.settings.token.secret().ok()) { Err(error) } else { ask().await }
-            }
-            asked => asked,
-        }
-    }
-
-    fn renew(&self) {
-        if let Err(error) = self.settings.token.renew() {
-            tracing::warn!(%error, "the token was refused and cannot be read again");
-        }
+    fn secrets(&self) -> [&Arc<dyn CredentialSource>; 1] {
+        [&self.settings.token]
     }
 
     async fn fetch(&self, wanted: &[Reference]) -> Result<Option<Facts>, ReadError> {
@@ -101,7 +80,7 @@ impl TradeOrderGateway {
             return Err(ReadError::new(ReadErrorKind::Unsupported, message));
         }
         for number in numbers {
-            if let Some(facts) = self.read(|| self.fetch_once(number)).await? {
+            if let Some(facts) = reread::read(&self.secrets(), || self.fetch_once(number)).await? {
                 return Ok(Some(facts));
             }
         }
@@ -153,7 +132,7 @@ impl TradeOrderGateway {
         let answer = refunds::attempt(seen, now());
         if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
             // For the next attempt: this one is over.
-            self.renew();
+            reread::renew(&self.secrets());
         }
         answer
     }
@@ -180,14 +159,9 @@ impl TradeOrderGateway {
         let result = client.list_trade_orders().page(1).limit(1).send().await;
         let seen = Seen::of(call.conclude(result), |answer: types::TradeOrderPage| answer.data);
         let raw = seen.read("trade_order.list")?.1;
-        let ahead = raw.date.map(|theirs| raw.received_at.duration_since(theirs).as_secs());
-        let warnings = ahead.filter(|seconds| seconds.abs() > 30).map(|seconds| {
-            let direction = if seconds > 0 { "ahead of" } else { "behind" };
-            format!("this clock is {} s {direction} the upstream's", seconds.abs())
-        });
         Ok(Checked {
             proven: vec!["token accepted".to_owned()],
-            warnings: warnings.into_iter().collect(),
+            warnings: reread::clock_warning(&raw).into_iter().collect(),
             upstream_time: raw.date.map(Timestamp::from),
         })
     }
@@ -230,7 +204,7 @@ impl Gateway for TradeOrderGateway {
     }
 
     fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        Box::pin(self.read(move || self.list_once(wanted, page)))
+        Box::pin(async move { reread::read(&self.secrets(), || self.list_once(wanted, page)).await })
     }
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
@@ -238,11 +212,11 @@ impl Gateway for TradeOrderGateway {
     }
 
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
-        Box::pin(self.read(move || self.ask(call)))
+        Box::pin(async move { reread::read(&self.secrets(), || self.ask(call)).await })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        Box::pin(self.read(move || self.check_once()))
+        Box::pin(async move { reread::read(&self.secrets(), || self.check_once()).await })
     }
 }
 

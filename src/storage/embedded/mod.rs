@@ -51,9 +51,9 @@ use super::reader::Reader;
 use super::serve::{off_runtime, serve_reads};
 use super::view::{Base, View};
 use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
+use crate::BoxFuture;
 use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
-use crate::gateway::BoxFuture;
 
 /// What kind of machine the ledger lives on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

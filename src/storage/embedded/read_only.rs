@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::disk::Directory;
 use super::segments::Segments;
+use crate::BoxFuture;
 use crate::domain::decide::Refusal;
-use crate::gateway::BoxFuture;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
 use crate::storage::replay::{self, Stretch};

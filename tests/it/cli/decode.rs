@@ -15,6 +15,12 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("fubei", "refund.query", &["refund_query-"]),
     ("fubei", "refund.statistics", &["refund_statistics-"]),
     ("fubei", "order.bill", &["order_bill-"]),
+    ("trade_order", "order.get", &["trade_order_get-", "error-"]),
+    ("trade_order", "order.list", &["trade_order_list-"]),
+    ("trade_order", "refund", &["refund-response", "refund-error", "error-"]),
+    ("trade_order", "refund.list", &["refund_order_list-"]),
+    ("hydrogen", "order.list", &["order_list-"]),
+    ("hydrogen", "refund", &["refund-response"]),
 ];
 
 #[tokio::test]
@@ -36,6 +42,22 @@ async fn every_fixture_decodes_as_its_golden_file_says() {
         }
         assert!(read > 0, "{gateway} {operation} has no fixture");
     }
+}
+
+/// hydrogen answers `order.get` with one row of the list.
+#[tokio::test]
+async fn one_row_of_hydrogen_is_the_same_order_as_in_its_list() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hydrogen");
+    let body = fs::read(fixtures.join("order_list-refund_partial.json")).expect("readable");
+    let list: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    let row = list["objects"][0].to_string();
+    let of_list = run_in(&fixtures, &["--json", "decode", "hydrogen", "order.list"], &body).await.done();
+    let of_row = run_in(&fixtures, &["--json", "decode", "hydrogen", "order.get"], row.as_bytes()).await.done();
+    assert_eq!(of_row, of_list);
+    assert_eq!(
+        (&of_row["orders"][0]["paid_fen"], &of_row["orders"][0]["refunded_fen"]),
+        (&json!(39_800), &json!(10_050))
+    );
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ async fn malformed_words_are_refused_by_name_before_anything_is_touched() {
         (&["show", "shop-9:2017"], "unknown_account", "unknown account shop-9"),
         (&["fetch", "shop-9:2017"], "unknown_account", "unknown account shop-9"),
         (&["cancel", "shop-9:k"], "unknown_account", "unknown account shop-9"),
+        (&["orders", "--account", "shop-9"], "unknown_account", "unknown account shop-9"),
+        (&["refunds", "--account", "shop-9"], "unknown_account", "unknown account shop-9"),
         (&["cancel", "shop-1"], "malformed", "\"shop-1\" names no account"),
         (&["sync", "--account", "shop-9"], "unknown_account", "unknown account shop-9"),
         (&["check", "--account", "shop-9"], "unknown_account", "unknown account shop-9"),

@@ -170,7 +170,7 @@ pub(super) async fn one_fen_too_much(stage: &mut Stage) -> Result<(), Failure> {
         Ok(_) => ("granted", "it was granted".to_owned()),
         Err(error) => (error.kind(), error.to_string()),
     };
-    stage.say(format!("refused 拒绝: {text}"));
+    stage.say(format!("refused 拒绝: {kind}\n  {text}"));
     stage.say(format!("calls that the sandbox received meanwhile: {calls}"));
     let money_out = fen(stage.book(&order)?.money_out_fen)?;
     stage.promise(
@@ -308,7 +308,7 @@ pub(super) async fn network_away(stage: &mut Stage) -> Result<(), Failure> {
         once += usize::from(book.refunds.len() == 1);
         money_out += book.money_out_fen;
     }
-    stage.say(format!("{succeeded} {}", RefundState::Succeeded.chinese()));
+    stage.say(format!("{succeeded} succeeded {}", RefundState::Succeeded.chinese()));
     stage.promise(
         "The queue goes out once the network is back, each refund once",
         sent == 6 && succeeded == 6 && once == 6 && money_out == 6 * yuan_of(till::AMOUNT)?.fen(),

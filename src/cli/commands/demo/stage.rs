@@ -7,8 +7,7 @@ use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde_json::json;
 use tillbook::sandbox::{NewOrder, OrderBook, OrderHandle, Sandbox, SandboxError, Upstream};
 use tillbook::{
-    AccountName, Ledger, Money, RefundKey, RefundRequest, RefundState, Refunded, Repeat, Requested, Sending,
-    SyncOptions, Wanted,
+    AccountName, Ledger, Money, RefundKey, RefundRequest, RefundState, Refunded, Requested, SyncOptions, Wanted,
 };
 
 use crate::cli::args::Global;
@@ -264,17 +263,9 @@ pub(super) fn request(
     requested: Requested,
 ) -> Result<RefundRequest, tillbook::domain::NameError> {
     let name = SHOPS.iter().find(|(shop, _)| *shop == order.upstream).map_or("none", |(_, name)| name);
-    Ok(RefundRequest {
-        account: AccountName::new(name)?,
-        order: wanted(order),
-        requested,
-        key: key.clone(),
-        memo: Some("tillbook demo".to_owned()),
-        by: Some("cashier-7".to_owned()),
-        expect_refundable: None,
-        repeat: Repeat::Allowed,
-        sending: Sending::Now,
-    })
+    let mut request = RefundRequest::new(AccountName::new(name)?, wanted(order), requested, key.clone());
+    request.by = Some("cashier-7".to_owned());
+    Ok(request)
 }
 
 /// A failure of the sandbox itself.

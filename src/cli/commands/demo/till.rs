@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
-use tillbook::{RefundKey, RefundRequest, Repeat, Requested, Sending};
+use tillbook::{RefundKey, RefundRequest, Requested};
 
 use super::stage::{Stage, yuan_of};
 use crate::cli::args::TillArgs;
@@ -18,17 +18,9 @@ pub(super) const AMOUNT: &str = "5.00";
 pub(crate) async fn run(session: &Session, args: &TillArgs) -> Result<Exit, Failure> {
     let ledger = session.open(&session.accounts(&[])?).await?;
     for order in &args.orders {
-        let request = RefundRequest {
-            account: order.account.clone(),
-            order: order.wanted.clone(),
-            requested: Requested::Exactly(yuan_of(AMOUNT)?),
-            key: ledger.make_key(),
-            memo: Some("queued while offline".to_owned()),
-            by: Some("cashier-7".to_owned()),
-            expect_refundable: None,
-            repeat: Repeat::Refused,
-            sending: Sending::Now,
-        };
+        let (account, wanted) = (order.account.clone(), order.wanted.clone());
+        let requested = Requested::Exactly(yuan_of(AMOUNT)?);
+        let request = RefundRequest::new(account, wanted, requested, ledger.make_key());
         let refunded = ledger.refund(request).await?;
         session.output.text(&format!("{} {}", refunded.refund.key, refunded.refund.state))?;
     }
