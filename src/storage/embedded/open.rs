@@ -56,21 +56,17 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
     };
     let end = segments.frames(first, &mut |_| Ok(()))?;
     let clean = checkpoint.as_ref().is_some_and(|last| last.is_last && last.checkpoint.clean) && end.torn.is_none();
-    let (mut tree, mut journal, mut kept) = (None, None, kept);
-    for step in if clean { [Step::Journal, Step::Index] } else { [Step::Index, Step::Journal] } {
-        match (step, kept) {
-            (Step::Journal, _) => {
-                let mut resumed = Journal::resume(Arc::clone(&segments), end, options.segment_bytes(), !clean)?;
-                if let (true, Some(checkpoint)) = (clean, kept) {
-                    kept = begin_session(&mut resumed, checkpoint)?.then_some(checkpoint);
-                }
-                journal = Some(resumed);
-            }
-            (Step::Index, Some(checkpoint)) => tree = open_tree(directory, options, checkpoint, &segments, end)?,
-            (Step::Index, None) => {}
-        }
-    }
-    let journal = journal.expect("both steps were taken");
+    let open_kept = || kept.map_or(Ok(None), |kept| open_tree(directory, options, kept, &segments, end));
+    let resume = |leave| Journal::resume(Arc::clone(&segments), end, options.segment_bytes(), leave);
+    let (mut journal, tree) = if clean {
+        let mut journal = resume(false)?;
+        let may_use = kept.map_or(Ok(false), |kept| begin_session(&mut journal, kept))?;
+        (journal, if may_use { open_kept()? } else { None })
+    } else {
+        // The index first: where it has seen frames that the journal lost, nothing may be cut off.
+        let tree = open_kept()?;
+        (resume(true)?, tree)
+    };
     let through = journal.number();
     let cache_bytes = options.cache_bytes();
     let index = match (tree, kept) {
@@ -81,17 +77,8 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
         _ => Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?,
     };
     index.catch_up(through)?;
-    let mut journal = journal;
     begin_index(&index, &mut journal)?;
     Ok(Opened { owner, segments, journal, index: Arc::new(index) })
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    /// Mend the journal's end, and say that the index is in use.
-    Journal,
-    /// Open the index and compare it with the journal.
-    Index,
 }
 
 fn create(
