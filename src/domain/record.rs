@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ChainHash, Entry, Event, Facts, Money, OrderId, OrderStatus, Refund, RefundKey, RefundState,
+    AccountName, ChainHash, Entry, Event, Facts, Money, OrderId, OrderStatus, Outcome, Refund, RefundKey, RefundState,
     RefundStatus, Timestamp,
 };
 
@@ -33,7 +33,11 @@ pub struct OrderRecord {
     pub unsettled: Money,
     /// The upstream's refund count when nothing was unsettled, raised by each own success since.
     pub settled_count: Option<u32>,
-    /// When the last outcome was applied; facts asked for before it lower nothing.
+    /// `external` when nothing was unsettled: what a moved total is compared with.
+    #[serde(default)]
+    pub settled_external: Money,
+    /// When the last outcome ended or was applied, whichever is later; facts asked for before it
+    /// lower nothing. It never goes back, although clocks do.
     pub outcome_at: Option<Timestamp>,
 }
 
@@ -150,6 +154,7 @@ impl OrderRecord {
             external_seen: false,
             unsettled: Money::ZERO,
             settled_count: None,
+            settled_external: Money::ZERO,
             outcome_at: None,
         })
     }
@@ -162,7 +167,8 @@ impl OrderRecord {
                 self.provisional = false;
                 self.set_external(*external, *unsettled);
                 if self.unsettled_refunds().next().is_none() {
-                    self.settled_count = facts.refund_count;
+                    // The larger of the two: a row may say nothing new, or be older than our last success.
+                    self.settled_count = self.settled_count.max(facts.refund_count);
                 }
             }
             Event::RefundHeld { key, requested, amount, memo, by, due_at } => {
@@ -197,7 +203,7 @@ impl OrderRecord {
             Event::Answered { key, state, answer, due_at, external, unsettled } => {
                 let refund = self.step(entry, key, *state)?;
                 refund.due_at = *due_at;
-                if *state == RefundState::Queued {
+                if *state == RefundState::Queued || matches!(answer.outcome, Outcome::NotSent | Outcome::Blocked) {
                     // Proven not executed: the attempt left nothing to compare totals with.
                     refund.sent_at = None;
                     refund.baseline = None;
@@ -210,13 +216,13 @@ impl OrderRecord {
                 if *state == RefundState::Succeeded {
                     self.settled_count = self.settled_count.map(|count| count.saturating_add(1));
                 }
-                self.outcome_at = Some(entry.at);
+                self.outcome_at = self.outcome_at.max(Some(entry.at.max(answer.ended_at)));
                 self.set_external(*external, *unsettled);
             }
             Event::AttemptLost { key } => {
                 let refund = self.step(entry, key, RefundState::InDoubt)?;
                 refund.message = Some("the process ended while this refund was being sent".to_owned());
-                self.outcome_at = Some(entry.at);
+                self.outcome_at = self.outcome_at.max(Some(entry.at));
             }
             Event::RefundToReview { key, reason } => {
                 self.step(entry, key, RefundState::Review)?.message = Some(reason.clone());
@@ -232,6 +238,9 @@ impl OrderRecord {
         self.external_seen |= !external.is_zero();
         self.external = external;
         self.unsettled = unsettled;
+        if self.unsettled_refunds().next().is_none() {
+            self.settled_external = external;
+        }
     }
 
     /// Moves a refund to `next` if the transition table allows it.

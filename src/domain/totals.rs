@@ -9,9 +9,11 @@
 //!   the upstream's count of refunds, where it has one, leaves room for it); else it stays
 //!   *unsettled* and is not granted to anyone.
 //!
-//! A read that began before the last outcome was applied may raise what was made elsewhere and never
-//! lowers it. When a refund leaves U, the figures are computed anew in the same write, so nothing
-//! is counted twice.
+//! Only figures that were read just now, by a request that began after the last outcome, may lower
+//! what was made elsewhere; all others may only raise it. While U is not empty, everything is
+//! counted from what was known when it was last empty, so that reading the same figures twice says
+//! the same. When a refund leaves U, the figures are computed anew in the same write, so nothing is
+//! counted twice.
 
 use super::{Money, OrderRecord, Rules};
 
@@ -24,9 +26,18 @@ pub(crate) struct Totals {
     pub(crate) unsettled: Money,
 }
 
+/// How old the upstream's total in a record's facts is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Asked for after all that the record knows.
+    Fresh,
+    /// Asked for before the last outcome, or kept from an earlier read: it lowers nothing.
+    Old,
+}
+
 /// Reads the totals of a record whose facts and states are already the new ones, with
 /// `record.external` still the old figure.
-pub(crate) fn read(record: &OrderRecord, rules: &Rules) -> Totals {
+pub(crate) fn read(record: &OrderRecord, rules: &Rules, age: Age) -> Totals {
     let Some(upstream) = record.facts.refunded else {
         // Fubei's query or seed 001's rows: nothing is said, so nothing is learnt or forgotten.
         return Totals { external: record.external, unsettled: record.unsettled };
@@ -34,21 +45,24 @@ pub(crate) fn read(record: &OrderRecord, rules: &Rules) -> Totals {
     let beyond_ours = upstream.saturating_sub(record.refunded_here());
     let doubtful: Vec<Money> = record.unsettled_refunds().map(|refund| refund.amount).collect();
     if doubtful.is_empty() {
-        let fresh = record.outcome_at.is_none_or(|applied| record.facts.asked_at >= applied);
-        let external = if fresh { beyond_ours } else { beyond_ours.max(record.external) };
+        // A total below our own successes is behind, whenever it was asked for.
+        let lowers = age == Age::Fresh && upstream >= record.refunded_here();
+        let external = if lowers { beyond_ours } else { beyond_ours.max(record.external) };
         return Totals { external, unsettled: Money::ZERO };
     }
-    let moved = beyond_ours.saturating_sub(record.external);
+    let moved = beyond_ours.saturating_sub(record.settled_external);
     let all_of_u = Money::total(doubtful.iter().copied());
     let certain = moved.saturating_sub(all_of_u);
-    let open = moved.saturating_sub(certain);
-    let external = record.external.saturating_add(certain);
-    let unsettled = if explains(record, rules, &doubtful, open, certain) { Money::ZERO } else { open };
+    let external = record.settled_external.saturating_add(certain).max(record.external);
+    let open = beyond_ours.saturating_sub(external);
+    let elsewhere = external.saturating_sub(record.settled_external);
+    let unsettled = if explains(record, rules, &doubtful, open, elsewhere) { Money::ZERO } else { open };
     Totals { external, unsettled }
 }
 
-/// Whether some of the doubtful refunds add up to exactly `open`, and the upstream's count agrees.
-fn explains(record: &OrderRecord, rules: &Rules, doubtful: &[Money], open: Money, certain: Money) -> bool {
+/// Whether some of the doubtful refunds add up to exactly `open`, and the upstream's count leaves
+/// room for them beside what was made `elsewhere` since.
+fn explains(record: &OrderRecord, rules: &Rules, doubtful: &[Money], open: Money, elsewhere: Money) -> bool {
     if open.is_zero() {
         return true;
     }
@@ -56,7 +70,7 @@ fn explains(record: &OrderRecord, rules: &Rules, doubtful: &[Money], open: Money
         return false;
     }
     let Some(fewest) = fewest_that_sum_to(doubtful, open) else { return false };
-    let needed = fewest + u32::from(!certain.is_zero());
+    let needed = fewest + u32::from(!elsewhere.is_zero());
     match (record.facts.refund_count, record.settled_count) {
         (Some(now), Some(before)) => now.saturating_sub(before) >= needed,
         _ => true,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::domain::totals;
+use crate::domain::totals::{self, Age};
 use crate::domain::{
-    Answer, Baseline, BlockReason, Event, InFlight, OrderRecord, RefundKey, RefundState, Rejection, Rules, Timestamp,
+    Answer, Baseline, BlockReason, Event, Facts, InFlight, OrderRecord, Outcome, Refund, RefundKey, RefundState,
+    Rejection, Rules, Timestamp,
 };
 
 use super::facts::{no_room, not_paid, see};
-use super::refund::window;
+use super::refund::{uncontested, window};
 use super::{Context, Draft, Found, Refusal, Seen};
 
 /// How long a refund that finds the upstream busy waits before a person is asked.
@@ -47,27 +48,29 @@ pub struct Settle {
 /// one whose events hold it may send.
 ///
 /// # Errors
-/// [`Refusal::Overtaken`] when the refund is not queued any more.
+/// [`Refusal::Overtaken`] when the refund is not queued any more; [`Rejection::ContestedReference`]
+/// when another order claims one of the order's numbers by now.
 pub fn attempt(context: &Context, found: &Found, command: &Attempt) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
     overtaken(&draft, &command.key, RefundState::Queued)?;
     see(&mut draft, found, &command.fresh)?;
     if draft.refund(&command.key)?.state == RefundState::Queued {
-        start(&mut draft, &command.key, &command.fresh.rules)?;
+        uncontested(found, draft.record()?)?;
+        start(&mut draft, &command.key, &command.fresh)?;
     }
     Ok(draft.events)
 }
 
-/// Starts an attempt on the draft's record, whose facts are fresh. Writes nothing where the refund
+/// Starts an attempt on the draft's record, which has taken `seen` in. Writes nothing where the refund
 /// has to wait, and a review where it can never go out as it is.
-pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, rules: &Rules) -> Result<(), Refusal> {
-    let context = draft.context;
+pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, seen: &Seen) -> Result<(), Refusal> {
+    let (context, rules) = (draft.context, &seen.rules);
     let record = draft.record()?;
     let refund = draft.refund(key)?;
     let others_in_flight = record.unsettled_refunds().next().is_some();
     if record.provisional
         || (rules.in_flight == InFlight::One && others_in_flight)
-        || refund.due_at.max(next_slot(record, rules, context.now)) > context.now
+        || waits(record, refund, rules, context.now)
     {
         return Ok(());
     }
@@ -84,14 +87,26 @@ pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, rules: &Rules) -> Re
         None => Event::AttemptStarted {
             key: key.clone(),
             attempt: refund.attempts + 1,
-            baseline: Some(Baseline {
-                refunded: record.facts.refunded,
-                count: record.facts.refund_count,
-                asked_at: record.facts.asked_at,
-            }),
+            baseline: Some(baseline(record, &seen.facts)),
         },
     };
     draft.push(event)
+}
+
+/// The upstream's totals as the newest read told them. What a read left out is unknown, although the
+/// record still knows an older figure.
+fn baseline(record: &OrderRecord, seen: &Facts) -> Baseline {
+    let newest = if record.facts.asked_at > seen.asked_at { &record.facts } else { seen };
+    Baseline { refunded: newest.refunded, count: newest.refund_count, asked_at: newest.asked_at }
+}
+
+/// Whether the time for it has not come. A due time or a last attempt further away than the longest
+/// wait was written before the clock was set back: nothing waits for a clock to catch up.
+fn waits(record: &OrderRecord, refund: &Refund, rules: &Rules, now: Timestamp) -> bool {
+    let interval = rules.refund_interval.for_method(record.facts.payment_method.as_ref());
+    let ahead = |until: Timestamp| until > now && until <= now.saturating_add(interval.max(TRY_AGAIN));
+    let last = record.refunds.iter().filter_map(|refund| refund.sent_at).filter(|sent| *sent <= now).max();
+    ahead(refund.due_at) || last.is_some_and(|last| ahead(last.saturating_add(interval)))
 }
 
 /// The earliest moment at which the order's next refund may be sent.
@@ -116,6 +131,9 @@ pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<E
     if refund.attempts != settle.attempt {
         return Err(Refusal::Overtaken { key: settle.key.clone(), state: refund.state });
     }
+    if settle.from != RefundState::Sending && matches!(settle.answer.outcome, Outcome::NotSent | Outcome::Blocked) {
+        return Ok(Vec::new()); // the question did not get through: nothing is proven about the refund
+    }
     let busy_too_long =
         settle.answer.blocked == Some(BlockReason::Busy) && context.now.since(refund.requested_at) > BUSY_REVIEW;
     let state = if busy_too_long { RefundState::Review } else { settle.answer.outcome.state() };
@@ -133,7 +151,7 @@ pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<E
     // Fold it once to let the totals see the record as it will be.
     let mut after = Draft { context, record: draft.record.clone(), events: Vec::new() };
     after.push(event.clone())?;
-    let totals = totals::read(after.record()?, &settle.rules);
+    let totals = totals::read(after.record()?, &settle.rules, Age::Old);
     if let Event::Answered { external, unsettled, .. } = &mut event {
         (*external, *unsettled) = (totals.external, totals.unsettled);
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::domain::totals;
-use crate::domain::{Event, Facts, OrderRecord, PaidAtSource, RefundKey, RefundState, Rejection, Rules};
+use crate::domain::totals::{self, Age};
+use crate::domain::{
+    Event, Facts, OrderRecord, PaidAtSource, Reference, RefundKey, RefundState, Rejection, Rules, Timestamp,
+};
 
-use super::{Context, Draft, Found, Refusal};
+use super::{Context, Draft, Found, Holder, Refusal};
 
 /// Facts with the account's rules.
 #[derive(Clone, Debug)]
@@ -23,7 +25,8 @@ pub struct Seen {
 ///
 /// # Errors
 /// [`Refusal::Elsewhere`] when a provisional order bears one of the references: the facts confirm
-/// that one, and the two become one record.
+/// that one, and the two become one record. [`Rejection::ContestedReference`] where they would give
+/// one of our orders a second upstream order, or one upstream order a second name here.
 pub fn facts(context: &Context, found: &Found, seen: &Seen) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
     see(&mut draft, found, seen)?;
@@ -32,10 +35,13 @@ pub fn facts(context: &Context, found: &Found, seen: &Seen) -> Result<Vec<Event>
 
 /// The same inside another decision: fresh facts before an attempt.
 pub(super) fn see(draft: &mut Draft<'_>, found: &Found, seen: &Seen) -> Result<(), Refusal> {
+    let Some(native) = seen.facts.native.as_ref() else {
+        return Err(Rejection::Malformed("facts without the order's own number".to_owned()).into());
+    };
+    let bearer = found.holders.iter().find(|(reference, _)| reference == native);
     match &draft.record {
         None => {
-            let native = seen.facts.native.as_ref();
-            if let Some((_, same)) = found.holders.iter().find(|(reference, _)| Some(reference) == native) {
+            if let Some((_, same)) = bearer {
                 return Err(Refusal::Elsewhere(same.order.clone())); // confirmed before, under its offline name
             }
             if let [(_, first), rest @ ..] = found.holders.as_slice()
@@ -46,16 +52,15 @@ pub(super) fn see(draft: &mut Draft<'_>, found: &Found, seen: &Seen) -> Result<(
             }
         }
         Some(record) => {
-            let (ours, theirs) = (&record.facts.native, &seen.facts.native);
-            if ours.is_some() && ours != theirs {
+            if record.facts.native.as_ref().is_some_and(|ours| ours != native) {
                 // Two upstream orders under one of our names: never merged, and said so.
-                let reference = theirs.clone().or_else(|| ours.clone());
-                if let Some(reference) = reference {
-                    let order = record.id.clone();
-                    return Err(Rejection::ContestedReference { other: order.clone(), order, reference }.into());
-                }
+                return Err(contested(record, &(native.clone(), own(record))));
             }
-            if !record.provisional && record.facts.asked_at > seen.facts.asked_at {
+            if let Some(other) = bearer {
+                // One upstream order under two of our names: it would be refunded twice.
+                return Err(contested(record, other));
+            }
+            if !record.provisional && is_newer(record, seen, draft.context.now) {
                 return Ok(()); // an older read that arrived late says nothing new
             }
         }
@@ -65,6 +70,21 @@ pub(super) fn see(draft: &mut Draft<'_>, found: &Found, seen: &Seen) -> Result<(
         review_what_no_longer_fits(draft)?;
     }
     Ok(())
+}
+
+/// Whether the facts kept were asked for after those seen. Facts that are kept from the future were
+/// asked for before the clock was set back: they are older, whatever they say.
+fn is_newer(record: &OrderRecord, seen: &Seen, now: Timestamp) -> bool {
+    record.facts.asked_at > seen.facts.asked_at && record.facts.asked_at <= now
+}
+
+fn own(record: &OrderRecord) -> Holder {
+    Holder { order: record.id.clone(), provisional: record.provisional }
+}
+
+pub(super) fn contested(record: &OrderRecord, (reference, other): &(Reference, Holder)) -> Refusal {
+    let (order, other) = (record.id.clone(), other.order.clone());
+    Rejection::ContestedReference { order, other, reference: reference.clone() }.into()
 }
 
 /// The event that records the facts, if they change anything.
@@ -79,7 +99,7 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     let mut after = Draft { context: draft.context, record: draft.record.clone(), events: Vec::new() };
     after.push(plain)?;
     let after = after.record()?;
-    let totals = totals::read(after, &seen.rules);
+    let totals = totals::read(after, &seen.rules, age(draft.record.as_ref(), &seen.facts));
     if let Some(before) = &draft.record
         && !before.provisional
         && before.facts.same_content(&after.facts)
@@ -95,6 +115,15 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     }))
 }
 
+/// How old the total is that these facts leave in the record.
+fn age(record: Option<&OrderRecord>, facts: &Facts) -> Age {
+    let after_all = |record: &OrderRecord| {
+        record.outcome_at.is_none_or(|outcome| facts.asked_at > outcome)
+            && (record.provisional || facts.asked_at >= record.facts.asked_at)
+    };
+    if facts.refunded.is_some() && record.is_none_or(after_all) { Age::Fresh } else { Age::Old }
+}
+
 /// A list row often says less than a query: what it leaves out was not unsaid.
 fn keep_what_was_known(record: Option<&OrderRecord>, facts: &Facts) -> Facts {
     let mut facts = facts.clone();
@@ -102,14 +131,23 @@ fn keep_what_was_known(record: Option<&OrderRecord>, facts: &Facts) -> Facts {
     for (kind, number) in &before.references {
         facts.references.entry(kind.clone()).or_insert_with(|| number.clone());
     }
-    if facts.refunded.is_none() && facts.status == before.status {
+    for (name, value) in &before.details {
+        facts.details.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    if facts.refunded.is_none() {
         facts.refunded = before.refunded;
         facts.refund_count = before.refund_count;
     }
-    if facts.paid_at_source != PaidAtSource::Upstream && before.paid_at_source == PaidAtSource::Upstream {
-        facts.paid_at = before.paid_at.or(facts.paid_at);
+    let guessed = facts.paid_at_source != PaidAtSource::Upstream && before.paid_at_source == PaidAtSource::Upstream;
+    if before.paid_at.is_some() && (facts.paid_at.is_none() || guessed) {
+        facts.paid_at = before.paid_at;
         facts.paid_at_source = before.paid_at_source;
     }
+    facts.payment_method = facts.payment_method.or_else(|| before.payment_method.clone());
+    facts.upstream_refund_status = facts.upstream_refund_status.or_else(|| before.upstream_refund_status.clone());
+    facts.total = facts.total.or(before.total);
+    facts.created_at = facts.created_at.or(before.created_at);
+    facts.updated_at = facts.updated_at.or(before.updated_at);
     facts
 }
 

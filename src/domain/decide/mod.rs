@@ -144,4 +144,8 @@ impl<'a> Draft<'a> {
 }
 
 #[cfg(test)]
+mod story;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_totals;

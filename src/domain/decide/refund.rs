@@ -70,8 +70,10 @@ pub fn refund(context: &Context, found: &Found, command: &RefundCommand) -> Resu
         by: command.by.clone(),
         due_at,
     })?;
-    if command.fresh.is_some() && due_at <= context.now {
-        attempt::start(&mut draft, &command.key, &command.rules)?;
+    if let Some(seen) = &command.fresh
+        && due_at <= context.now
+    {
+        attempt::start(&mut draft, &command.key, seen)?;
     }
     Ok(draft.events)
 }
@@ -95,10 +97,7 @@ fn replay(context: &Context, found: &Found, command: &RefundCommand) -> Result<O
 
 /// The rules on the record as it is now: the amount to hold.
 fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &RefundCommand) -> Result<Money, Refusal> {
-    if let Some((reference, other)) = found.holders.iter().find(|(_, holder)| holder.order != record.id) {
-        let (order, other) = (record.id.clone(), other.order.clone());
-        return Err(Rejection::ContestedReference { order, other, reference: reference.clone() }.into());
-    }
+    uncontested(found, record)?;
     if !record.is_refundable_status() {
         return Err(not_refundable(record).into());
     }
@@ -125,6 +124,14 @@ fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &Refun
         return Err(Rejection::LooksRepeated { key, state, since }.into());
     }
     Ok(amount)
+}
+
+/// Two orders that claim one number are not refunded. A provisional order does not stand in the way
+/// of one that its upstream confirmed: it is never sent as long as facts do not confirm it too.
+pub(super) fn uncontested(found: &Found, record: &OrderRecord) -> Result<(), Refusal> {
+    let rival =
+        found.holders.iter().find(|(_, other)| other.order != record.id && (record.provisional || !other.provisional));
+    rival.map_or(Ok(()), |rival| Err(facts::contested(record, rival)))
 }
 
 fn not_refundable(record: &OrderRecord) -> Rejection {

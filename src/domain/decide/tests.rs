@@ -1,195 +1,17 @@
 //! The rules, as small stories on one order of 80.00.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    AccountName, Answer, BlockReason, ChainHash, DeviceName, Entry, Event, Facts, GatewayName, InFlight, Interval,
-    Money, OrderId, OrderRecord, OrderStatus, Outcome, PaidAtSource, PaymentMethod, Reference, RefundKey, RefundState,
-    Rejection, Requested, Rules, Timestamp,
+    Answer, BlockReason, Facts, InFlight, Interval, Money, OrderId, OrderStatus, Outcome, Reference, RefundState,
+    Rejection,
 };
 
+use super::story::{Story, key, rejected, yuan};
 use super::{
-    Attempt, Context, Found, Holder, RefundCommand, Refusal, Repeat, Seen, Settle, answer, attempt, cancel, facts,
-    lost, refund,
+    Holder, RecordOffline, RefundCommand, Refusal, Repeat, Settle, answer, cancel, facts, lost, record_offline,
 };
-
-fn yuan(text: &str) -> Money {
-    text.parse().expect("an amount")
-}
-
-fn key(text: &str) -> RefundKey {
-    RefundKey::new(text).expect("a key")
-}
-
-/// One order with a clock, folded from the events that the rules decide.
-struct Story {
-    record: Option<Arc<OrderRecord>>,
-    facts: Facts,
-    rules: Rules,
-    second: i64,
-    holders: Vec<(Reference, Holder)>,
-}
-
-impl Story {
-    /// An order of 80.00, paid a minute ago, known to the ledger.
-    fn paid() -> Story {
-        let second = 1_496_325_236;
-        let order_sn = Reference::new("order_sn", "20170601215348178414").expect("valid");
-        let facts = Facts {
-            gateway: GatewayName::new("fubei").expect("valid"),
-            merchant: "m".to_owned(),
-            references: BTreeMap::from([(order_sn.kind.clone(), order_sn.number.clone())]),
-            native: Some(order_sn),
-            status: OrderStatus::Paid,
-            upstream_status: "SUCCESS".to_owned(),
-            payment_method: Some(PaymentMethod::Wechat),
-            currency: "CNY".to_owned(),
-            total: None,
-            paid: yuan("80.00"),
-            refunded: Some(Money::ZERO),
-            refund_count: Some(0),
-            upstream_refund_status: None,
-            paid_at: Timestamp::from_unix_seconds(second),
-            paid_at_source: PaidAtSource::Upstream,
-            created_at: None,
-            updated_at: None,
-            details: BTreeMap::new(),
-            asked_at: Timestamp::EPOCH,
-        };
-        let rules =
-            Rules { refund_interval: Interval::Fixed(Duration::ZERO), in_flight: InFlight::Many, ..Rules::default() };
-        let mut story = Story { record: None, facts, rules, second: second + 60, holders: Vec::new() };
-        story.see().expect("seen");
-        story
-    }
-
-    fn context(&mut self) -> Context {
-        self.second += 1;
-        Context {
-            account: AccountName::new("shop-1").expect("valid"),
-            order: OrderId::new("fubei:m:20170601215348178414").expect("valid"),
-            device: DeviceName::new("till-3").expect("valid"),
-            now: Timestamp::from_unix_seconds(self.second).expect("valid"),
-        }
-    }
-
-    fn found(&self, wanted: Option<&RefundKey>) -> Found {
-        let has = |record: &Arc<OrderRecord>| wanted.is_some_and(|key| record.refund(key).is_some());
-        let key_holder = self.record.as_ref().filter(|record| has(record)).map(|record| record.id.clone());
-        Found { record: self.record.clone(), holders: self.holders.clone(), key_holder }
-    }
-
-    fn write(&mut self, context: &Context, events: Vec<Event>) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for event in events {
-            names.push(event.name());
-            let entry = Entry {
-                sequence: 1,
-                order: context.order.clone(),
-                account: context.account.clone(),
-                version: self.record.as_ref().map_or(1, |record| record.version + 1),
-                at: context.now,
-                device: context.device.clone(),
-                event,
-            };
-            let before = self.record.as_deref().cloned();
-            self.record = Some(Arc::new(OrderRecord::apply(before, &entry, ChainHash::START).expect("follows")));
-        }
-        names
-    }
-
-    /// The upstream is asked now and says what `self.facts` hold.
-    fn seen(&mut self) -> Seen {
-        self.second += 1;
-        self.facts.asked_at = Timestamp::from_unix_seconds(self.second).expect("valid");
-        Seen { facts: Arc::new(self.facts.clone()), rules: self.rules.clone() }
-    }
-
-    fn see(&mut self) -> Result<Vec<&'static str>, Refusal> {
-        let seen = self.seen();
-        let context = self.context();
-        let events = facts(&context, &self.found(None), &seen)?;
-        Ok(self.write(&context, events))
-    }
-
-    fn upstream_total(&mut self, refunded: &str, count: u32) -> &mut Story {
-        self.facts.refunded = Some(yuan(refunded));
-        self.facts.refund_count = Some(count);
-        self
-    }
-
-    fn command(&self, name: &str, amount: &str) -> RefundCommand {
-        RefundCommand {
-            key: key(name),
-            requested: if amount == "all" { Requested::All } else { Requested::Exactly(yuan(amount)) },
-            memo: None,
-            by: None,
-            expect_refundable: None,
-            repeat: Repeat::Allowed,
-            fresh: None,
-            rules: self.rules.clone(),
-        }
-    }
-
-    fn run(&mut self, command: RefundCommand) -> Result<Vec<&'static str>, Refusal> {
-        let context = self.context();
-        let events = refund(&context, &self.found(Some(&command.key)), &command)?;
-        Ok(self.write(&context, events))
-    }
-
-    fn hold(&mut self, name: &str, amount: &str) -> Result<Vec<&'static str>, Refusal> {
-        self.run(self.command(name, amount))
-    }
-
-    fn send(&mut self, name: &str, amount: &str) -> Result<Vec<&'static str>, Refusal> {
-        let fresh = Some(self.seen());
-        self.run(RefundCommand { fresh, ..self.command(name, amount) })
-    }
-
-    fn push(&mut self, name: &str) -> Result<Vec<&'static str>, Refusal> {
-        let command = Attempt { key: key(name), fresh: self.seen() };
-        let context = self.context();
-        let events = attempt(&context, &self.found(None), &command)?;
-        Ok(self.write(&context, events))
-    }
-
-    fn told(&mut self, name: &str, outcome: Outcome) -> Result<Vec<&'static str>, Refusal> {
-        let context = self.context();
-        let refund = self.record().refund(&key(name)).expect("there");
-        let settle = Settle {
-            key: key(name),
-            attempt: refund.attempts,
-            from: refund.state,
-            answer: Answer::new(outcome, context.now),
-            rules: self.rules.clone(),
-        };
-        let events = answer(&context, &self.found(None), &settle)?;
-        Ok(self.write(&context, events))
-    }
-
-    fn record(&self) -> &OrderRecord {
-        self.record.as_ref().expect("known")
-    }
-
-    fn state(&self, name: &str) -> RefundState {
-        self.record().refund(&key(name)).expect("there").state
-    }
-
-    /// refunded, held, refundable, excess.
-    fn amounts(&self) -> [String; 4] {
-        let record = self.record();
-        [record.refunded(), record.held(), record.refundable(), record.excess()].map(|money| money.to_string())
-    }
-}
-
-fn rejected(answer: Result<Vec<&'static str>, Refusal>) -> Rejection {
-    match answer {
-        Err(Refusal::Rejected(rejection)) => rejection,
-        other => panic!("not rejected: {other:?}"),
-    }
-}
 
 #[test]
 fn a_refund_goes_from_hold_to_success_and_the_order_to_partial_then_complete() {
@@ -330,70 +152,6 @@ fn an_order_that_leaves_paid_sends_what_is_queued_to_review() {
     assert_eq!(story.state("a"), RefundState::Review);
 }
 
-/// What the upstream's total shows while 30.00 of 80.00 is in doubt, and what may then be granted.
-#[test]
-fn a_total_that_moves_while_a_refund_is_in_doubt_counts_nothing_twice_and_grants_nothing_beyond() {
-    for (story_of, total, count, settled_as, during, after) in [
-        // total upstream, count, outcome; amounts while in doubt, amounts once settled
-        ("not executed, nobody else", "0", 0, Outcome::Declined, ["0.00", "50.00"], ["0.00", "80.00"]),
-        ("executed, nobody else", "30", 1, Outcome::Succeeded, ["0.00", "50.00"], ["30.00", "50.00"]),
-        ("executed, 20 elsewhere", "50", 2, Outcome::Succeeded, ["20.00", "30.00"], ["50.00", "30.00"]),
-        ("not executed, 20 elsewhere", "20", 1, Outcome::Declined, ["0.00", "30.00"], ["20.00", "60.00"]),
-        ("not executed, 50 elsewhere at once", "50", 1, Outcome::Declined, ["20.00", "0.00"], ["50.00", "30.00"]),
-        ("not executed, 30 elsewhere", "30", 1, Outcome::Declined, ["0.00", "50.00"], ["30.00", "50.00"]),
-    ] {
-        let mut story = Story::paid();
-        story.send("a", "30").expect("granted");
-        story.told("a", Outcome::InDoubt).expect("told");
-        story.upstream_total(total, count).see().expect("seen");
-        let [refunded, held, refundable, excess] = story.amounts();
-        assert_eq!([refunded, refundable], during.map(str::to_owned), "{story_of}, while in doubt");
-        assert_eq!((held.as_str(), excess.as_str()), ("30.00", "0.00"), "{story_of}");
-        story.told("a", settled_as).expect("told");
-        let [refunded, held, refundable, excess] = story.amounts();
-        assert_eq!([refunded, refundable], after.map(str::to_owned), "{story_of}, once settled");
-        assert_eq!((held.as_str(), excess.as_str()), ("0.00", "0.00"), "{story_of}");
-    }
-}
-
-#[test]
-fn where_others_refund_too_a_matching_total_explains_nothing() {
-    let mut story = Story::paid();
-    story.rules.sole_refunder = false;
-    story.send("a", "30").expect("granted");
-    story.told("a", Outcome::InDoubt).expect("told");
-    story.upstream_total("30", 1).see().expect("seen");
-    assert_eq!(story.amounts(), ["0.00", "30.00", "20.00", "0.00"]);
-    story.told("a", Outcome::Succeeded).expect("told");
-    assert_eq!(story.amounts(), ["30.00", "0.00", "50.00", "0.00"]);
-}
-
-#[test]
-fn facts_asked_for_before_an_outcome_lower_nothing() {
-    let mut story = Story::paid();
-    story.upstream_total("20", 1).see().expect("seen");
-    story.send("a", "30").expect("granted");
-    let before_the_outcome = story.seen(); // still says 20
-    story.told("a", Outcome::Succeeded).expect("told");
-    let context = story.context();
-    let events = facts(&context, &story.found(None), &before_the_outcome).expect("taken");
-    story.write(&context, events);
-    assert_eq!(story.amounts(), ["50.00", "0.00", "30.00", "0.00"]);
-    // Fresh ones that show less elsewhere do: somebody's refund failed after all.
-    story.upstream_total("30", 1).see().expect("seen");
-    assert_eq!(story.amounts(), ["30.00", "0.00", "50.00", "0.00"]);
-}
-
-#[test]
-fn an_unknown_total_is_not_zero() {
-    let mut story = Story::paid();
-    story.upstream_total("20", 1).see().expect("seen");
-    story.facts.refunded = None;
-    story.facts.refund_count = None;
-    assert_eq!(story.see(), Ok(vec![]));
-    assert_eq!(story.amounts(), ["20.00", "0.00", "60.00", "0.00"]);
-}
-
 #[test]
 fn only_one_refund_is_in_flight_where_the_upstream_takes_no_client_number() {
     let mut story = Story::paid();
@@ -481,4 +239,102 @@ fn facts_of_another_upstream_order_never_overwrite_this_one() {
     let mut story = Story::paid();
     story.facts.native = Some(Reference::new("order_sn", "other").expect("valid"));
     assert!(matches!(story.see(), Err(Refusal::Rejected(Rejection::ContestedReference { .. }))));
+}
+
+/// The order that the upstream knows under our number, and that another of our names bears already.
+fn rival(number: &Reference, provisional: bool) -> (Reference, Holder) {
+    (number.clone(), Holder { order: OrderId::new("fubei:m:other").expect("valid"), provisional })
+}
+
+#[test]
+fn an_offline_order_is_never_confirmed_as_one_that_is_known_already() {
+    let mut story = Story::paid();
+    let native = story.facts.native.clone().expect("an upstream's facts");
+    let receipt = Reference::new("receipt", "r1").expect("valid");
+    story.facts.references.insert(receipt.kind.clone(), receipt.number.clone());
+    let offline = Facts {
+        native: None,
+        references: BTreeMap::from([(receipt.kind.clone(), receipt.number.clone())]),
+        ..story.facts.clone()
+    };
+    story.record = None;
+    let context = story.context();
+    let command = RecordOffline { facts: offline, by: None };
+    let events = record_offline(&context, &story.found(None), &command).expect("recorded");
+    story.write(&context, events);
+    story.hold("a", "80").expect("granted");
+    story.holders = vec![rival(&native, false)];
+    assert_eq!(rejected(story.push("a")).kind(), "contested_reference");
+    assert_eq!(rejected(story.see()).kind(), "contested_reference");
+    assert!(story.record().provisional);
+    assert_eq!(story.state("a"), RefundState::Queued);
+}
+
+#[test]
+fn a_queued_refund_of_an_order_that_another_contests_by_now_is_not_sent() {
+    let mut story = Story::paid();
+    story.hold("a", "30").expect("granted");
+    let receipt = Reference::new("receipt", "r1").expect("valid");
+    story.holders = vec![rival(&receipt, false)];
+    assert_eq!(rejected(story.push("a")).kind(), "contested_reference");
+    assert_eq!(rejected(story.send("b", "30")).kind(), "contested_reference");
+    // What only a device claims does not stand in the way of what the upstream confirmed.
+    story.holders = vec![rival(&receipt, true)];
+    assert_eq!(story.push("a"), Ok(vec!["attempt_started"]));
+}
+
+#[test]
+fn a_refund_that_found_the_upstream_busy_for_a_day_may_be_withdrawn() {
+    let mut story = Story::paid();
+    story.rules.in_flight = InFlight::One;
+    story.send("a", "30").expect("granted");
+    story.second += 86_500;
+    let context = story.context();
+    let busy = Answer { blocked: Some(BlockReason::Busy), ..Answer::new(Outcome::Blocked, context.now) };
+    let settle =
+        Settle { key: key("a"), attempt: 1, from: RefundState::Sending, answer: busy, rules: story.rules.clone() };
+    let events = answer(&context, &story.found(None), &settle).expect("taken");
+    story.write(&context, events);
+    assert_eq!(story.state("a"), RefundState::Review);
+    // It was refused unexecuted, so it is not in doubt: others may go, and it may be withdrawn.
+    assert_eq!(story.send("b", "50"), Ok(vec!["refund_held", "attempt_started"]));
+    let context = story.context();
+    let events = cancel(&context, &story.found(None), &key("a"), None).expect("cancelable");
+    assert_eq!(story.write(&context, events), ["refund_canceled"]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_refund_wait_for_it_to_catch_up() {
+    let mut story = Story::paid();
+    story.rules.refund_interval = Interval::Fixed(Duration::from_secs(60));
+    story.send("a", "10").expect("granted");
+    story.told("a", Outcome::Succeeded).expect("told");
+    story.upstream_total("10", 1);
+    story.hold("held-before", "10").expect("granted");
+    story.second -= 8 * 3_600;
+    story.hold("held-after", "10").expect("granted");
+    assert_eq!(story.push("held-after"), Ok(vec!["facts_seen"])); // the interval is kept from here on
+    story.second += 60;
+    assert_eq!(story.push("held-after"), Ok(vec!["attempt_started"]));
+    assert_eq!(story.push("held-before"), Ok(vec![]));
+    story.second += 60;
+    assert_eq!(story.push("held-before"), Ok(vec!["attempt_started"]));
+}
+
+#[test]
+fn a_question_that_did_not_get_through_proves_nothing_about_a_refund_in_doubt() {
+    let mut story = Story::paid();
+    story.send("a", "30").expect("granted");
+    story.told("a", Outcome::InDoubt).expect("told");
+    for outcome in [Outcome::NotSent, Outcome::Blocked] {
+        assert_eq!(story.told("a", outcome), Ok(vec![]));
+        assert_eq!(story.state("a"), RefundState::InDoubt);
+    }
+}
+
+#[test]
+fn facts_without_the_orders_own_number_are_refused() {
+    let mut story = Story::paid();
+    story.facts.native = None;
+    assert_eq!(rejected(story.see()).kind(), "malformed");
 }
