@@ -217,7 +217,7 @@ fn rebuild(
     cache_bytes: u64,
     through: u64,
 ) -> Result<(Current, u64), StorageError> {
-    let generation = generations(directory).into_iter().max().unwrap_or(0) + 1;
+    let generation = generations(directory).into_iter().max().unwrap_or(0).saturating_add(1);
     let path = directory_of(directory, generation);
     let on_disk = Tree::open(path.clone(), generation, cache_bytes).and_then(|tree| {
         let filling = Filling::Tree(&tree);

@@ -179,6 +179,30 @@ async fn an_index_that_breaks_while_in_use_is_rebuilt_under_the_callers_hands() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_index_can_be_made_on_disk_it_is_kept_in_memory_and_everything_works() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    fill(&ledger, 0).await;
+    let hash = hash_of(&ledger).await;
+    ledger.close().await.expect("closed");
+    remove_index(directory.path());
+    // The last generation there can be, and a file where its directory would be.
+    std::fs::write(directory.path().join(format!("index-{}", u32::MAX)), "in the way").expect("written");
+    for round in 0..2 {
+        let ledger = open(directory.path());
+        if round == 0 {
+            assert_eq!(hash_of(&ledger).await, hash);
+        }
+        add(&ledger, 1000 + round).await;
+        must(&ledger, hold(&order(1000 + round), &format!("m-{round}"), 100)).await;
+        ledger.wait_for_index();
+        assert_eq!(ledger.find_refund(&account(), &key("m-0")).await.expect("readable"), Some(order(1000)));
+        assert_eq!(ledger.check().await.expect("checked").differences, []);
+        ledger.close().await.expect("closed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_that_points_elsewhere_gives_the_right_events_all_the_same() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let ledger = open(directory.path());
