@@ -16,7 +16,7 @@ pub enum Decoded {
         /// The rows that could not be read.
         bad_rows: Vec<BadRow>,
     },
-    /// What became of refunds.
+    /// What became of refunds; also what a refusal of any question would mean for one.
     Refunds {
         /// What the body tells about the money, as if it had answered an attempt.
         answer: Answer,
@@ -59,7 +59,7 @@ pub struct SeenRefund {
 pub fn decode(gateway: &str, operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
     // Unused where no gateway was built in.
     let _ = (operation, body, now);
-    match gateway {
+    let decoded = match gateway {
         #[cfg(feature = "fubei")]
         "fubei" => super::fubei::decode(operation, body, now),
         #[cfg(feature = "trade_order")]
@@ -67,6 +67,13 @@ pub fn decode(gateway: &str, operation: &str, body: &[u8], now: Timestamp) -> Re
         #[cfg(feature = "hydrogen")]
         "hydrogen" => super::hydrogen::decode(operation, body, now),
         _ => Err(DecodeError::Gateway { gateway: gateway.to_owned() }),
+    };
+    match decoded {
+        // A refusal is an answer too: no order, and the outcome that a refund would have from it.
+        Err(DecodeError::Refused { answer }) => {
+            Ok(Decoded::Refunds { answer: *answer, refunds: Vec::new(), bad_rows: Vec::new() })
+        }
+        decoded => decoded,
     }
 }
 
@@ -91,14 +98,17 @@ pub enum DecodeError {
     /// The body cannot be read: the field, and what is wrong with it.
     #[error("{0}")]
     Unreadable(String),
-    /// The body is the upstream's refusal of a question about orders.
-    #[error("the upstream refused: {message} (code {code})")]
+    /// The body is the upstream's refusal of a question.
+    #[error("the upstream refused: {}", words(answer))]
     Refused {
-        /// Its code.
-        code: String,
-        /// Its words.
-        message: String,
+        /// Its code and words, with what they would tell about the money had a refund been answered so.
+        answer: Box<Answer>,
     },
+}
+
+fn words(answer: &Answer) -> String {
+    let message = answer.message.as_deref().unwrap_or("without a word");
+    answer.code.as_ref().map_or_else(|| message.to_owned(), |code| format!("{message} (code {code})"))
 }
 
 impl DecodeError {

@@ -68,9 +68,6 @@ fn read(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
 fn failure(error: DecodeError) -> Failure {
     match &error {
         DecodeError::Gateway { .. } | DecodeError::Operation { .. } => Failure::of("unknown_operation", &error),
-        DecodeError::Refused { code, .. } => {
-            Failure::of("upstream", &error).fact("reason", "refused").fact("code", code.as_str())
-        }
         _ => Failure::of("unreadable_body", &error),
     }
 }

@@ -22,20 +22,20 @@ pub const OPERATIONS: &[&str] = &["order.query", "order.refund", "refund.query",
 pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
     match operation {
         "order.query" => {
-            let order = data(body, "data", |answer: types::OrderQueryAnswer| answer.data)?;
+            let order = data(body, now, "data", |answer: types::OrderQueryAnswer| answer.data)?;
             one_order(orders::facts(order, None, "", now))
         }
         "refund.statistics" => {
-            let statistics = data(body, "data", |answer: types::RefundStatisticsAnswer| answer.data)?;
+            let statistics = data(body, now, "data", |answer: types::RefundStatisticsAnswer| answer.data)?;
             one_order(orders::statistics_facts(statistics, "", now))
         }
         "order.bill" => {
-            let bill = data(body, "data", |answer: types::OrderBillAnswer| answer.data)?;
+            let bill = data(body, now, "data", |answer: types::OrderBillAnswer| answer.data)?;
             let (orders, bad_rows) = bill_rows(bill.list.unwrap_or_default(), "", now);
             Ok(Decoded::Orders { orders, bad_rows })
         }
         "order.refund" => match verdict(body)? {
-            Err(refusal) => Ok(refused(&refusal, now)),
+            Err(refusal) => Ok(refunds_of(refused(&refusal, now), Vec::new())),
             Ok((code, message)) => {
                 let data = parse::<types::OrderRefundAnswer>(body)?.data;
                 let answer = refunds::accepted(data.as_ref(), code, message, None, now);
@@ -43,7 +43,7 @@ pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, D
             }
         },
         "refund.query" => match verdict(body)? {
-            Err(refusal) => Ok(refused(&refusal, now)),
+            Err(refusal) => Ok(refunds_of(refused(&refusal, now), Vec::new())),
             Ok((code, message)) => {
                 let refund = parse::<types::RefundQueryAnswer>(body)?.data;
                 let seen: Vec<_> = refund.iter().map(refunds::seen).collect::<Result<_, _>>().map_err(strange)?;
@@ -85,25 +85,19 @@ fn refunds_of(answer: Answer, refunds: Vec<crate::clients::decode::SeenRefund>) 
     Decoded::Refunds { answer, refunds, bad_rows: Vec::new() }
 }
 
-fn refused(refusal: &Refusal, now: Timestamp) -> Decoded {
+fn refused(refusal: &Refusal, now: Timestamp) -> Answer {
     let outcome = if refusal.is_of_the_envelope() { Outcome::Blocked } else { Outcome::InDoubt };
     let blocked = (outcome == Outcome::Blocked).then_some(crate::domain::BlockReason::Credentials);
-    let answer = Answer {
-        blocked,
-        code: Some(refusal.code.clone()),
-        message: Some(refusal.words()),
-        ..Answer::new(outcome, now)
-    };
-    refunds_of(answer, Vec::new())
+    Answer { blocked, code: Some(refusal.code.clone()), message: Some(refusal.words()), ..Answer::new(outcome, now) }
 }
 
 /// The data of a successful answer.
-fn data<T, D>(body: &[u8], path: &str, data: impl FnOnce(T) -> Option<D>) -> Result<D, DecodeError>
+fn data<T, D>(body: &[u8], now: Timestamp, path: &str, data: impl FnOnce(T) -> Option<D>) -> Result<D, DecodeError>
 where
     T: serde::de::DeserializeOwned,
 {
     match verdict(body)? {
-        Err(refusal) => Err(DecodeError::Refused { message: refusal.words(), code: refusal.code }),
+        Err(refusal) => Err(DecodeError::Refused { answer: Box::new(refused(&refusal, now)) }),
         Ok(_) => data(parse(body)?).ok_or_else(|| DecodeError::Unreadable(format!("{path} is missing"))),
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::{Answer, Outcome, Timestamp};
 
 use super::api::open::RefundState;
 use super::api::types;
-use super::function::{body_words, short};
+use super::function::body_words;
 use super::{orders, refunds};
 
 /// The operations that [`decode`] knows.
@@ -63,21 +63,7 @@ fn unwrapped(mut body: Value) -> Value {
 
 fn list(inner: Value, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
     if inner.get("objects").is_none() {
-        let refused = |code: &Value, message: String| DecodeError::Refused {
-            code: code.as_str().map_or_else(|| code.to_string(), str::to_owned),
-            message,
-        };
-        return Err(match (inner.get("error"), inner.get("code")) {
-            (Some(Value::String(error)), _) => refused(&Value::String(first_word(error)), short(error)),
-            (Some(error), Some(code)) => refused(
-                code,
-                body_words(error.to_string().as_bytes()).unwrap_or_else(|| "the function failed".to_owned()),
-            ),
-            _ => match body_words(body) {
-                Some(words) => refused(inner.get("status").unwrap_or(&Value::String("error".to_owned())), words),
-                None => DecodeError::Unreadable("objects is missing".to_owned()),
-            },
-        });
+        return Err(refusal(inner, body, now));
     }
     let page: types::FunctionOrderList = read(inner)?;
     let rows: Rows<types::Order> = page.objects.unwrap_or_default();
@@ -85,9 +71,28 @@ fn list(inner: Value, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeErro
     Ok(Decoded::Orders { orders, bad_rows })
 }
 
-/// `malformed: unknown op` is the refusal `malformed`.
-fn first_word(error: &str) -> String {
-    error.split(':').next().unwrap_or(error).trim().to_owned()
+/// A list that is none: the function's own refusal, a job that broke, or the REST interface's error.
+fn refusal(inner: Value, body: &[u8], now: Timestamp) -> DecodeError {
+    let broken = |code: Option<&Value>, message: String| Answer {
+        code: code.map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned)),
+        message: Some(message),
+        ..Answer::new(Outcome::InDoubt, now)
+    };
+    let answer = match (inner.get("error"), inner.get("code")) {
+        (Some(Value::String(_)), _) => match read::<types::FunctionRefundAnswer>(inner) {
+            Ok(said) => refunds::answer(&said, now),
+            Err(error) => return error,
+        },
+        (Some(error), code @ Some(_)) => {
+            let words = body_words(error.to_string().as_bytes());
+            broken(code, words.unwrap_or_else(|| "the function failed".to_owned()))
+        }
+        _ => match body_words(body) {
+            Some(words) => broken(inner.get("status"), words),
+            None => return DecodeError::Unreadable("objects is missing".to_owned()),
+        },
+    };
+    DecodeError::Refused { answer: Box::new(answer) }
 }
 
 /// The function's answer, or what BaaS.refund answered inside it.

@@ -24,13 +24,13 @@ pub const OPERATIONS: &[&str] = &["order.get", "order.list", "refund", "refund.l
 pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
     match operation {
         "order.get" => {
-            let order = answered::<types::TradeOrderAnswer>(body)?.data;
+            let order = answered::<types::TradeOrderAnswer>(body, now)?.data;
             let facts = order.map(|order| orders::facts(order, now)).transpose();
             let facts = facts.map_err(|Strange(why)| DecodeError::Unreadable(format!("data.{why}")))?;
             Ok(Decoded::Orders { orders: facts.into_iter().collect(), bad_rows: Vec::new() })
         }
         "order.list" => {
-            let rows = answered::<types::TradeOrderPage>(body)?.data.unwrap_or_default();
+            let rows = answered::<types::TradeOrderPage>(body, now)?.data.unwrap_or_default();
             let (orders, bad_rows) = facts_of("data", rows, |row| orders::facts(row, now));
             Ok(Decoded::Orders { orders, bad_rows })
         }
@@ -53,7 +53,7 @@ pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, D
 
 /// A list of one refund tells about that refund; of none or several, about none in particular.
 fn refund_list(body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
-    let rows = answered::<types::RefundOrderPage>(body)?.data.unwrap_or_default();
+    let rows = answered::<types::RefundOrderPage>(body, now)?.data.unwrap_or_default();
     let mut bad_rows: Vec<BadRow> = Vec::new();
     for row in &rows.bad {
         bad_rows.push(BadRow { path: format!("data[{}]", row.index), why: row.why.clone() });
@@ -78,9 +78,9 @@ fn refund_list(body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
 }
 
 /// The whole answer, if its code is 0.
-fn answered<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+fn answered<T: DeserializeOwned>(body: &[u8], now: Timestamp) -> Result<T, DecodeError> {
     match verdict(body)? {
-        Err(Refusal { code, msg }) => Err(DecodeError::Refused { code, message: msg }),
+        Err(refusal) => Err(DecodeError::Refused { answer: Box::new(refunds::refused(&refusal, now)) }),
         Ok(()) => parse(body),
     }
 }

@@ -22,7 +22,9 @@ fn every_order_sample_decodes_field_by_field() {
     }
     assert_eq!(read(paying), one_order(expected));
     let failed = include_str!("../../fixtures/fubei/order_query-fail_400.json");
-    let refused = DecodeError::Refused { code: "400".to_owned(), message: "失败 (ERROR_CODE)".to_owned() };
+    let answer =
+        Answer { code: some("400"), message: some("失败 (ERROR_CODE)"), ..Answer::new(Outcome::InDoubt, at(1)) };
+    let refused = DecodeError::Refused { answer: Box::new(answer) };
     assert_eq!(read(failed), Err(refused));
 }
 
