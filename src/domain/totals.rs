@@ -15,7 +15,7 @@
 //! the same. When a refund leaves U, the figures are computed anew in the same write, so nothing is
 //! counted twice.
 
-use super::{Money, OrderRecord, Rules};
+use super::{Money, OrderRecord, RefundState, Rules};
 
 /// Refunds made elsewhere, and what is unexplained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,23 +55,32 @@ pub(crate) fn read(record: &OrderRecord, rules: &Rules, age: Age) -> Totals {
     let certain = moved.saturating_sub(all_of_u);
     let external = record.settled_external.saturating_add(certain).max(record.external);
     let open = beyond_ours.saturating_sub(external);
-    let elsewhere = external.saturating_sub(record.settled_external);
-    let unsettled = if explains(record, rules, &doubtful, open, elsewhere) { Money::ZERO } else { open };
+    let unsettled = if explains(record, rules, doubtful, upstream, external) { Money::ZERO } else { open };
     Totals { external, unsettled }
 }
 
-/// Whether some of the doubtful refunds add up to exactly `open`, and the upstream's count leaves
-/// room for them beside what was made `elsewhere` since.
-fn explains(record: &OrderRecord, rules: &Rules, doubtful: &[Money], open: Money, elsewhere: Money) -> bool {
+/// Whether some of the doubtful refunds add up to exactly what the total shows beyond `external`, and
+/// the upstream's count leaves room for them beside what was made elsewhere since.
+fn explains(record: &OrderRecord, rules: &Rules, doubtful: Vec<Money>, upstream: Money, external: Money) -> bool {
+    // What succeeded after the total was asked for may be in it or not, just as the doubtful ones.
+    let late = record
+        .refunds
+        .iter()
+        .filter(|refund| refund.state == RefundState::Succeeded && refund.state_at >= record.facts.asked_at);
+    let late: Vec<Money> = late.map(|refund| refund.amount).collect();
+    let long_ours = record.refunded_here().saturating_sub(Money::total(late.iter().copied()));
+    let open = upstream.saturating_sub(long_ours).saturating_sub(external);
     if open.is_zero() {
         return true;
     }
     if !rules.sole_refunder {
         return false;
     }
-    let Some(fewest) = fewest_that_sum_to(doubtful, open) else { return false };
-    let needed = fewest + u32::from(!elsewhere.is_zero());
-    match (record.facts.refund_count, record.settled_count) {
+    let settled_count = record.settled_count.map(|count| count.saturating_sub(late.len() as u32));
+    let candidates: Vec<Money> = doubtful.into_iter().chain(late).collect();
+    let Some(fewest) = fewest_that_sum_to(&candidates, open) else { return false };
+    let needed = fewest + u32::from(external > record.settled_external);
+    match (record.facts.refund_count, settled_count) {
         (Some(now), Some(before)) => now.saturating_sub(before) >= needed,
         _ => true,
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::totals::{self, Age};
+use crate::domain::totals::{self, Age, Totals};
 use crate::domain::{
     Event, Facts, OrderRecord, PaidAtSource, Reference, RefundKey, RefundState, Rejection, Rules, Timestamp,
 };
@@ -99,7 +99,11 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     let mut after = Draft { context: draft.context, record: draft.record.clone(), events: Vec::new() };
     after.push(plain)?;
     let after = after.record()?;
-    let totals = totals::read(after, &seen.rules, age(draft.record.as_ref(), &seen.facts));
+    let totals = match (&draft.record, seen.facts.refunded) {
+        // Nothing is said, so nothing is learnt or forgotten.
+        (Some(before), None) => Totals { external: before.external, unsettled: before.unsettled },
+        _ => totals::read(after, &seen.rules, age(draft.record.as_ref(), &seen.facts)),
+    };
     if let Some(before) = &draft.record
         && !before.provisional
         && before.facts.same_content(&after.facts)
@@ -115,13 +119,13 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     }))
 }
 
-/// How old the total is that these facts leave in the record.
+/// How old the total of these facts is.
 fn age(record: Option<&OrderRecord>, facts: &Facts) -> Age {
     let after_all = |record: &OrderRecord| {
         record.outcome_at.is_none_or(|outcome| facts.asked_at > outcome)
             && (record.provisional || facts.asked_at >= record.facts.asked_at)
     };
-    if facts.refunded.is_some() && record.is_none_or(after_all) { Age::Fresh } else { Age::Old }
+    if record.is_none_or(after_all) { Age::Fresh } else { Age::Old }
 }
 
 /// A list row often says less than a query: what it leaves out was not unsaid.

@@ -144,6 +144,8 @@ impl<'a> Draft<'a> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod tests;
