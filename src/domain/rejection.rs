@@ -2,7 +2,7 @@
 
 use super::{AccountName, Money, OrderId, OrderStatus, Reference, RefundKey, RefundState, Timestamp};
 
-/// Why the ledger refuses a command. Nothing was written and nothing was sent.
+/// Why the ledger refuses a command. Nothing of it was written and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {

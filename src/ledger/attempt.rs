@@ -13,8 +13,8 @@ use super::{Error, Inner};
 /// What became of a queued refund that was to be sent.
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
-    /// It was sent; this is its record now.
-    Yes(Arc<OrderRecord>),
+    /// It was sent; this is its record now, and what the attempt told.
+    Yes(Arc<OrderRecord>, Answer),
     /// It was not, and is as the record says: it waits, or went to review.
     No(Arc<OrderRecord>, Option<String>),
     /// The account cannot be asked now.
@@ -22,14 +22,15 @@ pub(crate) enum Sent {
 }
 
 impl Inner {
-    /// Sends a queued refund if fresh facts leave room for it and nothing makes it wait.
+    /// Sends a queued refund if fresh facts leave room for it and nothing makes it wait. To be run in
+    /// a task of its own: what was sent must be recorded although nobody waits for it any more.
     pub(crate) async fn push(
         self: Arc<Self>,
         account: Arc<Account>,
         order: OrderId,
         key: RefundKey,
     ) -> Result<Sent, Error> {
-        let _lane = self.lanes.enter(&order).await;
+        let _lane = self.lanes.enter(&order).await?;
         let record = self.get(&order).await?;
         if record.refund(&key).is_none_or(|refund| refund.state != RefundState::Queued) {
             return Ok(Sent::No(record, None)); // somebody else was faster
@@ -47,7 +48,7 @@ impl Inner {
         let committed = self
             .storage
             .transact(Transaction {
-                order,
+                order: order.clone(),
                 account: account.name.clone(),
                 claims: Claims { references, refund_key: None },
                 now: context.now,
@@ -55,14 +56,16 @@ impl Inner {
             })
             .await;
         let committed = match committed {
-            Err(TransactError::Refused(Refusal::Overtaken { .. })) => return Ok(Sent::No(record, None)),
+            Err(TransactError::Refused(Refusal::Overtaken { .. })) => {
+                return Ok(Sent::No(self.get(&order).await?, None));
+            }
             answer => answer?,
         };
         if !has_claim(&committed, &key) {
             return Ok(Sent::No(committed.record, None));
         }
-        let (record, _) = self.send(&account, committed.record, &key).await?;
-        Ok(Sent::Yes(record))
+        let (record, answer) = self.send(&account, committed.record, &key).await?;
+        Ok(Sent::Yes(record, answer))
     }
 
     /// Sends a refund whose attempt was just started by us, and records what came of it. An accepted
@@ -72,7 +75,7 @@ impl Inner {
         account: &Arc<Account>,
         record: Arc<OrderRecord>,
         key: &RefundKey,
-    ) -> Result<(Arc<OrderRecord>, Option<String>), Error> {
+    ) -> Result<(Arc<OrderRecord>, Answer), Error> {
         let call = self.call(&record, key)?;
         let attempt = call.refund.attempts;
         // A task of its own, so that a panic in a gateway is an outcome and not the end of the till.
@@ -89,7 +92,6 @@ impl Inner {
             }
         });
         tracing::info!(%key, order = %record.id, outcome = answer.outcome.as_str(), code = answer.code.as_deref(), "refund sent");
-        let waiting = (answer.outcome.state() == RefundState::Queued).then(|| waiting(&answer));
         let recorded = self.settle(account, &record.id, key, attempt, RefundState::Sending, answer.clone()).await;
         let record = match recorded {
             Ok(committed) => committed.record,
@@ -99,14 +101,14 @@ impl Inner {
             Err(error) => return Err(error),
         };
         if answer.outcome != Outcome::Accepted {
-            return Ok((record, waiting));
+            return Ok((record, answer));
         }
         match self.ask(account, &record, key).await {
-            Ok(record) => Ok((record, None)),
+            Ok(record) => Ok((record, answer)),
             Err(error) => {
                 // Accepted is on disk and true; the next sync asks again.
                 tracing::info!(%key, %error, "an accepted refund could not be asked about yet");
-                Ok((record, None))
+                Ok((record, answer))
             }
         }
     }
@@ -198,7 +200,8 @@ fn has_claim(committed: &Committed, key: &RefundKey) -> bool {
         .any(|entry| matches!(&entry.event, Event::AttemptStarted { key: started, .. } if started == key))
 }
 
-fn waiting(answer: &Answer) -> String {
+/// Why a refund that an attempt left queued waits.
+pub(super) fn waiting(answer: &Answer) -> String {
     let what =
         if answer.outcome == Outcome::NotSent { "it could not be sent" } else { "the upstream would not take it" };
     match &answer.message {

@@ -9,7 +9,7 @@ use crate::storage::{StorageError, TransactError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The rules refuse it. Nothing was written, nothing was sent.
+    /// The rules refuse it. Nothing of it was written, nothing was sent.
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// No account of that name is connected.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::decide::{self, Refusal, Seen};
-use crate::domain::{AccountName, Facts, OrderId, OrderRecord, Reference};
+use crate::domain::{AccountName, Facts, OrderId, OrderRecord, Reference, Rejection};
 use crate::gateway::Gateway;
 use crate::storage::{Claims, Committed, TransactError, Transaction};
 
@@ -49,7 +49,13 @@ impl Inner {
         let mut kept = Vec::with_capacity(page.len());
         for facts in page {
             let facts = Arc::new(facts);
-            let order = self.identify(account, &facts).await?;
+            let order = match self.identify(account, &facts).await {
+                Err(error @ (Error::Rejected(_) | Error::Name(_))) => {
+                    imported.refused.push((name_of(&facts), error.to_string()));
+                    continue;
+                }
+                answer => answer?,
+            };
             transactions.push(self.seeing(account, &order, &facts));
             kept.push((order, facts));
         }
@@ -59,7 +65,7 @@ impl Inner {
                 // A provisional order turned out to be this one: rare, so one by one.
                 Err(Refusal::Elsewhere(_)) => match self.see(account, facts).await {
                     Ok(committed) => Ok(committed),
-                    Err(Error::Rejected(rejection)) => Err(rejection.to_string()),
+                    Err(error @ (Error::Rejected(_) | Error::Name(_) | Error::Moved(_))) => Err(error.to_string()),
                     Err(error) => return Err(error),
                 },
                 Err(refusal) => Err(refusal.to_string()),
@@ -94,7 +100,7 @@ impl Inner {
     /// name that the number itself makes.
     async fn identify(&self, account: &Account, facts: &Facts) -> Result<OrderId, Error> {
         let Some(native) = &facts.native else {
-            return Err(Error::TaskLost("a gateway gave facts without the order's own number".to_owned()));
+            return Err(Rejection::Malformed("facts without the order's own number".to_owned()).into());
         };
         match self.find(&account.name, &Wanted::from(native.clone())).await? {
             Some(order) => Ok(order),
@@ -113,6 +119,13 @@ impl Inner {
             decide: Box::new(move |found| decide::facts(&context, found, &seen)),
         }
     }
+}
+
+/// A name for facts that cannot be kept.
+fn name_of(facts: &Facts) -> OrderId {
+    let number = facts.native.as_ref().map_or("?", |native| native.number.as_str());
+    OrderId::of_native(&facts.gateway, &facts.merchant, number)
+        .unwrap_or_else(|_| OrderId::new("unreadable").expect("a plain word"))
 }
 
 /// The references to ask an upstream by, for a number whose kind may be unknown: every kind that the

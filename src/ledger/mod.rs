@@ -97,12 +97,13 @@ impl Ledger {
         &self.inner.device
     }
 
-    /// Waits for refunds under way, writes what is pending and lets go of the files.
+    /// Takes no more refunds, waits for those under way, writes what is pending and lets go of the
+    /// files.
     ///
     /// # Errors
     /// When the storage cannot be closed properly; what was acknowledged is safe all the same.
     pub async fn close(&self) -> Result<(), Error> {
-        self.inner.lanes.drain().await;
+        self.inner.lanes.close().await;
         Ok(self.inner.storage.close().await?)
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::decide::{self, RecordOffline};
+use crate::domain::decide::{self, RecordOffline, Refusal};
 use crate::domain::{
     AccountName, Facts, Money, OrderId, OrderRecord, OrderStatus, PaidAtSource, Reference, Rejection, Timestamp,
 };
-use crate::storage::{Claims, Transaction};
+use crate::storage::{Claims, TransactError, Transaction};
 
 use super::{Error, Ledger, Wanted};
 
@@ -34,32 +34,29 @@ impl Ledger {
     /// On disk when it returns.
     ///
     /// # Replay
-    /// The same references and amount again answer with the order that is there.
+    /// The same references and amount again answer with the order that is there, confirmed or not.
     ///
     /// # Errors
     /// [`Rejection::AlreadyRecorded`] when a reference belongs to another order, or to this one with
     /// another amount; [`Rejection::Malformed`] without a reference or with nothing paid.
     pub async fn record_order(&self, order: RecordOrder) -> Result<Arc<OrderRecord>, Error> {
         let account = self.inner.account(&order.account)?;
-        let first = order.references.first().ok_or_else(|| {
-            Rejection::Malformed("an order needs a number by which the upstream can confirm it".to_owned())
-        })?;
+        if order.references.is_empty() {
+            let why = "an order needs a number by which the upstream can confirm it".to_owned();
+            return Err(Rejection::Malformed(why).into());
+        }
         if order.paid.is_zero() {
             return Err(Rejection::Malformed("an order of 0.00 has nothing to refund".to_owned()).into());
         }
         let mut numbers = BTreeMap::new();
         for reference in &order.references {
+            Reference::new(&reference.kind, &reference.number)?;
             if numbers.insert(reference.kind.clone(), reference.number.clone()).is_some() {
                 return Err(Rejection::Malformed(format!("two numbers of kind {}", reference.kind)).into());
             }
         }
-        if let Some(known) = self.known_order(&account.name, &Wanted::from(first.clone())).await? {
-            let same = known.provisional && known.facts.paid == order.paid && known.facts.references == numbers;
-            return if same {
-                Ok(known)
-            } else {
-                Err(Rejection::AlreadyRecorded { reference: first.clone(), order: known.id.clone() }.into())
-            };
+        if let Some(known) = self.recorded(&account.name, &order, &numbers).await? {
+            return Ok(known);
         }
         let id = OrderId::new(format!("provisional:{}", uuid::Uuid::now_v7()))?;
         let context = self.inner.context(&account.name, &id);
@@ -67,7 +64,7 @@ impl Ledger {
             gateway: account.gateway.name(),
             merchant: account.gateway.merchant().unwrap_or_default(),
             native: None,
-            references: numbers,
+            references: numbers.clone(),
             status: OrderStatus::Paid,
             upstream_status: String::new(),
             payment_method: None,
@@ -84,18 +81,43 @@ impl Ledger {
             details: BTreeMap::new(),
             asked_at: context.now,
         };
-        let command = RecordOffline { facts, by: order.by };
+        let (command, references) = (RecordOffline { facts, by: order.by.clone() }, order.references.clone());
         let committed = self
             .inner
             .storage
             .transact(Transaction {
                 order: id,
                 account: account.name.clone(),
-                claims: Claims { references: order.references, refund_key: None },
+                claims: Claims { references, refund_key: None },
                 now: context.now,
                 decide: Box::new(move |found| decide::record_offline(&context, found, &command)),
             })
-            .await?;
-        Ok(committed.record)
+            .await;
+        match committed {
+            // Somebody recorded it a moment ago: the same, or another.
+            Err(TransactError::Refused(Refusal::Rejected(taken @ Rejection::AlreadyRecorded { .. }))) => {
+                self.recorded(&account.name, &order, &numbers).await?.ok_or_else(|| taken.into())
+            }
+            answer => Ok(answer?.record),
+        }
+    }
+
+    /// The order that bears the numbers, if there is one and it is the same.
+    async fn recorded(
+        &self,
+        account: &AccountName,
+        order: &RecordOrder,
+        numbers: &BTreeMap<String, String>,
+    ) -> Result<Option<Arc<OrderRecord>>, Error> {
+        for reference in &order.references {
+            let Some(known) = self.known_order(account, &Wanted::from(reference.clone())).await? else { continue };
+            // Confirmed meanwhile, it bears more numbers than the receipt.
+            let bears_all = numbers.iter().all(|(kind, number)| known.facts.references.get(kind) == Some(number));
+            if bears_all && known.facts.paid == order.paid {
+                return Ok(Some(known));
+            }
+            return Err(Rejection::AlreadyRecorded { reference: reference.clone(), order: known.id.clone() }.into());
+        }
+        Ok(None)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::domain::decide::{self, Found, RefundCommand, Refusal, Repeat, Seen};
+use crate::domain::decide::{self, Found, Holder, RefundCommand, Refusal, Repeat, Seen};
 use crate::domain::{
-    AccountName, Event, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
+    AccountName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
 };
 use crate::storage::{Claims, Committed, TransactError, Transaction};
 
@@ -90,8 +90,8 @@ impl Ledger {
     /// [`Rejection::ReplayDiffers`].
     ///
     /// # Errors
-    /// A [`Rejection`] says which rule refused it; nothing was written or sent, and neither was it
-    /// for [`Error::UnknownAccount`] or [`Error::Upstream`] (the order was unknown here and could not
+    /// A [`Rejection`] says which rule refused it; nothing was held or sent (what the upstream said of
+    /// the order meanwhile is kept), and neither was it for [`Error::UnknownAccount`] or [`Error::Upstream`] (the order was unknown here and could not
     /// be asked for). After [`Error::OutcomeNotWritten`] it was sent and stays held. After any other
     /// error ask again with the same key.
     ///
@@ -115,7 +115,7 @@ impl Ledger {
             return Err(Rejection::UnknownOrder { account, wanted }.into());
         };
         let record = self.inner.get(&order).await?;
-        let held = self.inner.would_hold(&account, &record, &request)?;
+        let held = self.inner.would_hold(&account, &record, &request).await?;
         let refund = held.refund(&request.key).cloned();
         let refund = refund.ok_or_else(|| Error::TaskLost("a granted hold has no refund".to_owned()))?;
         Ok(Refunded { refund, order: Arc::new(held), replayed: false, waiting: None })
@@ -199,7 +199,11 @@ impl Inner {
         }
         let mut order = self.order_to_refund(&account, &request).await?;
         loop {
-            let lane = self.lanes.enter(&order).await;
+            let lane = self.lanes.enter(&order).await?;
+            // Asked again: the same refund may have stood in the lane before this one.
+            if let Some(replay) = self.replay(&request).await? {
+                return Ok(replay);
+            }
             match self.clone().refund_in_lane(&account, &order, &request, lane).await {
                 // The order was confirmed under its offline name meanwhile.
                 Err(Error::Moved(other)) if other != order => order = other,
@@ -214,7 +218,10 @@ impl Inner {
         let differs = |field, recorded: String, asked: String| {
             Error::from(Rejection::ReplayDiffers { key: request.key.clone(), field, recorded, asked })
         };
-        if self.find(&request.account, &request.order).await? != Some(holder.clone()) {
+        // A number that names several orders by now still names this one.
+        let (kind, number) = (request.order.kind.as_deref(), &request.order.number);
+        let named = self.storage.find(&request.account, kind, number).await?;
+        if named.iter().all(|(order, _)| *order != holder) {
             return Err(differs("order", holder.to_string(), request.order.to_string()));
         }
         let record = self.get(&holder).await?;
@@ -251,7 +258,7 @@ impl Inner {
         let record = self.get(order).await?;
         // What is refused on what is known here is refused without a call. A status may have changed
         // for the better upstream (the customer has paid by now), so that one is asked for first.
-        match self.would_hold(account, &record, request) {
+        match self.would_hold(account, &record, request).await {
             Err(Error::Rejected(Rejection::NotRefundable { .. })) if request.sending == Sending::Now => {}
             Err(error) => return Err(error),
             Ok(_) => {}
@@ -260,7 +267,13 @@ impl Inner {
             Sending::QueueOnly => (None, Some("it was asked to wait for the next sync".to_owned())),
             Sending::Now => self.fresh(account, &record).await,
         };
-        let committed = self.hold(account, order, request, fresh).await?;
+        let committed = match self.hold(account, order, request, fresh.clone()).await {
+            Err(Error::Rejected(rejection)) => {
+                self.remember(account, fresh).await;
+                return Err(rejection.into());
+            }
+            answer => answer?,
+        };
         let started = committed
             .entries
             .iter()
@@ -269,21 +282,39 @@ impl Inner {
         if !started {
             return refunded(committed.record, &request.key, replayed, waiting.or_else(|| Some(why_it_waits())));
         }
-        let (record, waiting) = self.send(account, committed.record, &request.key).await?;
-        refunded(record, &request.key, false, waiting)
+        let (record, answer) = self.send(account, committed.record, &request.key).await?;
+        refunded(record, &request.key, false, Some(super::attempt::waiting(&answer)))
     }
 
     /// The record after the hold, decided on what is known here, without writing.
-    fn would_hold(
+    async fn would_hold(
         &self,
         account: &Account,
         record: &Arc<OrderRecord>,
         request: &RefundRequest,
     ) -> Result<OrderRecord, Error> {
         let context = self.context(&account.name, &record.id);
-        let found = Found { record: Some(record.clone()), holders: Vec::new(), key_holder: None };
+        let mut holders = Vec::new();
+        for reference in record.facts.all_references() {
+            for (other, _) in self.storage.find(&account.name, Some(&reference.kind), &reference.number).await? {
+                if other != record.id {
+                    let provisional = self.get(&other).await?.provisional;
+                    holders.push((reference.clone(), Holder { order: other, provisional }));
+                }
+            }
+        }
+        let found = Found { record: Some(record.clone()), holders, key_holder: None };
         let events = decide::refund(&context, &found, &command(account, request, None))?;
         Ok(decide::after(&context, &found, events)?)
+    }
+
+    /// Keeps facts that refused a refund: an offline refund must not be granted on what is known to be
+    /// no longer so. The refusal stands, whatever becomes of this.
+    async fn remember(&self, account: &Account, fresh: Option<Seen>) {
+        let Some(seen) = fresh else { return };
+        if let Err(error) = self.import_one(account, Facts::clone(&seen.facts)).await {
+            tracing::info!(%error, "facts that refused a refund could not be kept");
+        }
     }
 
     /// Facts asked for just now, or why the refund has to wait.

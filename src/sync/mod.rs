@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub use report::{AccountReport, Progress, SyncReport};
 
 use crate::domain::AccountName;
+use crate::gateway::{ReadError, ReadErrorKind};
 use crate::ledger::{Account, Error, Ledger};
 
 /// What a sync is to do.
@@ -20,6 +21,22 @@ use crate::ledger::{Account, Error, Ledger};
 pub struct SyncOptions {
     /// Only these accounts; all that are connected, if none is named.
     pub accounts: Option<Vec<AccountName>>,
+}
+
+/// Whether an account can be asked at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Yes,
+    /// Not in this round: no network, or its credentials are refused.
+    No,
+}
+
+impl Reach {
+    /// What a failed read says about the reads to come. What is wrong with one order's question or
+    /// answer says nothing about the others'.
+    fn after(error: &ReadError) -> Reach {
+        if error.is_passing() || error.kind == ReadErrorKind::Credentials { Reach::No } else { Reach::Yes }
+    }
 }
 
 /// Who is told how far a sync is.
@@ -31,7 +48,8 @@ impl Ledger {
     ///
     /// An account that cannot be reached, or refuses its credentials, is left alone for the rest of
     /// the round and named in the report; the others go on. One refund that cannot be sent delays no
-    /// other order's.
+    /// other order's. Dropping this future sends nothing more; what is being sent is recorded all the
+    /// same.
     ///
     /// # Durability
     /// Each page and each outcome is on disk before the next is asked for; a sync that is
@@ -48,9 +66,13 @@ impl Ledger {
         for account in accounts {
             let mut round = AccountReport::default();
             // Refunds first: customers wait for them, and nobody waits for a list.
-            push::push(self, &account, &mut round, watcher).await?;
-            ask::ask(self, &account, &mut round, watcher).await?;
-            pull::pull(self, &account, &mut round, watcher).await?;
+            let mut reach = push::push(self, &account, &mut round, watcher).await?;
+            if reach == Reach::Yes {
+                reach = ask::ask(self, &account, &mut round, watcher).await?;
+            }
+            if reach == Reach::Yes {
+                pull::pull(self, &account, &mut round, watcher).await?;
+            }
             report.accounts.insert(account.name.clone(), round);
         }
         Ok(report)

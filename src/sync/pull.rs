@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::domain::Reference;
+use crate::domain::{OrderStatus, Reference};
 use crate::gateway::{OrderFilter, PageAt};
 use crate::ledger::{Account, Error, Ledger, Wanted};
 
-use super::{AccountReport, Progress, Watcher};
+use super::{AccountReport, Progress, Reach, Watcher};
 
 /// Rows per page: what every upstream gives (Fubei's bill documents 100 as its most).
 const PAGE: u32 = 100;
@@ -35,7 +35,7 @@ pub(super) async fn pull(
         let page = match account.gateway.list_orders(&filter, PageAt { offset, limit: PAGE }).await {
             Ok(page) => page,
             Err(error) => {
-                report.problems.push(format!("orders could not be listed from row {offset}: {error}"));
+                report.problem(format!("orders could not be listed from row {offset}: {error}"));
                 return Ok(());
             }
         };
@@ -44,7 +44,7 @@ pub(super) async fn pull(
         if !meet(ledger, account, page.mentioned, report).await? {
             return Ok(());
         }
-        report.problems.extend(page.bad_rows.iter().map(|row| format!("{}: {}", row.path, row.why)));
+        page.bad_rows.iter().for_each(|row| report.problem(format!("{}: {}", row.path, row.why)));
         // Pages shift while orders arrive: the same order may come twice, and counts once.
         let orders: Vec<_> = page.orders.into_iter().filter(|facts| seen.insert(facts.native.clone())).collect();
         let (rows, total) = (mentioned + orders.len() as u64, page.total);
@@ -52,7 +52,7 @@ pub(super) async fn pull(
         report.orders_new += imported.new;
         report.orders_changed += imported.changed;
         report.orders_unchanged += imported.unchanged;
-        report.problems.extend(imported.refused.into_iter().map(|(order, why)| format!("order {order}: {why}")));
+        imported.refused.into_iter().for_each(|(order, why)| report.problem(format!("order {order}: {why}")));
         listed += rows;
         watcher(&Progress::Page { account: account.name.clone(), orders: listed, total });
         match page.next {
@@ -60,12 +60,13 @@ pub(super) async fn pull(
             _ => return Ok(()),
         }
     }
-    report.problems.push(format!("the list did not end within {PAGES} pages"));
+    report.problem(format!("the list did not end within {PAGES} pages"));
     Ok(())
 }
 
-/// Fetches the orders that a page only named and that are not known here yet. `false`: the upstream
-/// cannot be reached any more, so the round's list ends here.
+/// Fetches the orders that a page only named and of which less is known here: none at all, or not that
+/// they are paid, which is why the page names them. `false`: the upstream cannot be reached any more, so
+/// the round's list ends here.
 async fn meet(
     ledger: &Ledger,
     account: &Account,
@@ -74,21 +75,40 @@ async fn meet(
 ) -> Result<bool, Error> {
     for reference in mentioned {
         let wanted = Wanted::from(reference);
-        if ledger.inner.find(&account.name, &wanted).await?.is_some() {
-            report.orders_unchanged += 1;
-            continue;
-        }
-        match ledger.fetch(&account.name, &wanted).await {
-            Ok(_) => report.orders_new += 1,
-            Err(Error::Upstream { error, .. }) if error.is_passing() => {
-                report.problems.push(format!("orders could not be fetched from {wanted} on: {error}"));
+        match meet_one(ledger, account, &wanted, report).await {
+            Ok(()) => {}
+            Err(Error::Upstream { error, .. }) if Reach::after(&error) == Reach::No => {
+                report.problem(format!("orders could not be fetched from {wanted} on: {error}"));
                 return Ok(false);
             }
-            Err(error @ (Error::Upstream { .. } | Error::Rejected(_))) => {
-                report.problems.push(format!("order {wanted}: {error}"));
+            Err(error @ (Error::Upstream { .. } | Error::Rejected(_) | Error::Name(_))) => {
+                report.problem(format!("order {wanted}: {error}"));
             }
             Err(error) => return Err(error),
         }
     }
     Ok(true)
+}
+
+async fn meet_one(
+    ledger: &Ledger,
+    account: &Account,
+    wanted: &Wanted,
+    report: &mut AccountReport,
+) -> Result<(), Error> {
+    let known = ledger.known_order(&account.name, wanted).await?;
+    let before = match known {
+        Some(record) if !record.provisional && record.facts.status == OrderStatus::Paid => {
+            report.orders_unchanged += 1;
+            return Ok(());
+        }
+        known => known.map(|record| record.version),
+    };
+    let after = ledger.fetch(&account.name, wanted).await?.version;
+    match before {
+        None => report.orders_new += 1,
+        Some(before) if before == after => report.orders_unchanged += 1,
+        Some(_) => report.orders_changed += 1,
+    }
+    Ok(())
 }

@@ -5,58 +5,92 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::domain::{OrderId, RefundKey, RefundState};
+use crate::domain::decide::is_due;
+use crate::domain::{Answer, BlockReason, OrderId, Outcome, RefundKey, RefundState};
 use crate::gateway::{ReadError, ReadErrorKind};
 use crate::ledger::{Account, Error, Ledger, Sent};
 use crate::storage::DueRefund;
 
-use super::{AccountReport, Progress, Watcher};
+use super::{AccountReport, Progress, Reach, Watcher};
 
 /// How many orders of one account are dealt with side by side.
 const SIDE_BY_SIDE: usize = 8;
 
+/// How many refunds may fail to leave, each after a read that came through, before the account is
+/// paused: one may be at fault itself, several are not.
+const NOT_SENT: u64 = 3;
+
 /// What became of one order's queue.
 struct Lane {
     results: Vec<(RefundKey, Result<Sent, Error>)>,
+    /// Refunds that were not tried, for one before them could not go.
+    left: u64,
 }
 
-/// Sends what is due, once each.
+/// What a result means for the orders that come after it.
+enum Next {
+    GoOn,
+    /// The account takes no refunds in this round.
+    Pause(ReadError, Reach),
+}
+
+/// Sends what is due, once each. Answers whether the account can be asked anything else in this round.
+///
+/// Each refund runs in a task of the ledger: when this future is dropped, or a storage error ends it,
+/// what is being sent is recorded all the same.
 pub(super) async fn push(
     ledger: &Ledger,
     account: &Arc<Account>,
     report: &mut AccountReport,
     watcher: &Watcher,
-) -> Result<(), Error> {
-    let mut queues = due(ledger, account).await?;
+) -> Result<Reach, Error> {
+    let mut queues = due(ledger, account, report).await?;
     let mut running: JoinSet<Lane> = JoinSet::new();
     let mut paused: Option<ReadError> = None;
+    let mut reach = Reach::Yes;
+    let mut not_sent = 0;
     loop {
         while paused.is_none() && running.len() < SIDE_BY_SIDE {
             let Some((order, keys)) = queues.pop_first() else { break };
-            running.spawn(order_queue(ledger.clone(), account.clone(), order, keys));
+            running.spawn(order_queue(ledger.clone(), account.clone(), order.1, keys));
         }
         let Some(lane) = running.join_next().await else { break };
-        for (key, result) in lane?.results {
-            if let Some(error) = record(account, report, watcher, key, result)? {
+        let lane = lane?;
+        report.waiting += lane.left;
+        for (key, result) in lane.results {
+            if let Next::Pause(error, read) = record(account, report, watcher, key, result, &mut not_sent)? {
                 paused = Some(error);
+                if read == Reach::No {
+                    reach = Reach::No;
+                }
             }
         }
     }
     report.waiting += queues.values().map(|keys| keys.len() as u64).sum::<u64>();
     if let Some(error) = paused {
         // Its queue would only meet the same refusal: one cheap safe call has told enough.
-        report.problems.push(format!("refunds of this account wait: {error}"));
+        report.problem(format!("refunds of this account wait: {error}"));
     }
-    Ok(())
+    Ok(reach)
 }
 
 /// The account's due refunds by order, each order's in the order in which they were asked for.
-async fn due(ledger: &Ledger, account: &Account) -> Result<BTreeMap<(usize, OrderId), Vec<RefundKey>>, Error> {
+async fn due(
+    ledger: &Ledger,
+    account: &Account,
+    report: &mut AccountReport,
+) -> Result<BTreeMap<(usize, OrderId), Vec<RefundKey>>, Error> {
     let now = ledger.inner.now();
-    let all = ledger.inner.storage.refunds_in(RefundState::Queued, Some(now), usize::MAX).await?;
+    // All that is queued, for the clock may have been set back since a due time was written.
+    let all = ledger.inner.storage.refunds_in(RefundState::Queued, None, usize::MAX).await?;
     let mut queues: BTreeMap<(usize, OrderId), Vec<RefundKey>> = BTreeMap::new();
     let mut places: HashMap<OrderId, usize> = HashMap::new();
     for DueRefund { order, key, .. } in all.into_iter().filter(|due| due.account == account.name) {
+        let Some(record) = ledger.inner.storage.get(&order).await? else { continue };
+        if !is_due(&record, &key, &account.rules, now) {
+            report.waiting += 1;
+            continue;
+        }
         // Orders in the order of their oldest refund.
         let next = places.len();
         let place = *places.entry(order.clone()).or_insert(next);
@@ -66,57 +100,91 @@ async fn due(ledger: &Ledger, account: &Account) -> Result<BTreeMap<(usize, Orde
 }
 
 /// One order's refunds, one after the other; the rest wait where one could not go.
-async fn order_queue(ledger: Ledger, account: Arc<Account>, order: (usize, OrderId), keys: Vec<RefundKey>) -> Lane {
+async fn order_queue(ledger: Ledger, account: Arc<Account>, order: OrderId, keys: Vec<RefundKey>) -> Lane {
     let mut results = Vec::new();
+    let mut left = keys.len() as u64;
     for key in keys {
-        let result = ledger.inner.clone().push(account.clone(), order.1.clone(), key.clone()).await;
+        let push = ledger.inner.clone().push(account.clone(), order.clone(), key.clone());
+        let result = tokio::spawn(push).await.unwrap_or_else(|error| Err(error.into()));
+        let went = match &result {
+            Ok(Sent::Yes(record, _) | Sent::No(record, _)) => {
+                record.refund(&key).is_none_or(|refund| refund.state != RefundState::Queued)
+            }
+            Ok(Sent::Paused(_)) | Err(_) => false,
+        };
         results.push((key, result));
+        left -= 1;
+        if !went {
+            break;
+        }
     }
-    Lane { results }
+    Lane { results, left }
 }
 
-/// Counts a result; answers with the error that pauses the account.
+/// Counts a result.
 fn record(
     account: &Account,
     report: &mut AccountReport,
     watcher: &Watcher,
     key: RefundKey,
     result: Result<Sent, Error>,
-) -> Result<Option<ReadError>, Error> {
-    let (record, sent) = match result {
-        Ok(Sent::Yes(record)) => (record, true),
+    not_sent: &mut u64,
+) -> Result<Next, Error> {
+    let (record, answer) = match result {
+        Ok(Sent::Yes(record, answer)) => (record, Some(answer)),
         Ok(Sent::No(record, why)) => {
-            report.problems.extend(why.map(|why| format!("refund {key} waits: {why}")));
-            (record, false)
-        }
-        Ok(Sent::Paused(error)) if error.kind == ReadErrorKind::Unreadable => {
-            // The order's own facts cannot be read: no reason to stop the others.
-            report.waiting += 1;
-            report.problems.push(format!("refund {key} waits: {error}"));
-            return Ok(None);
+            why.into_iter().for_each(|why| report.problem(format!("refund {key} waits: {why}")));
+            (record, None)
         }
         Ok(Sent::Paused(error)) => {
             report.waiting += 1;
-            return Ok(Some(error));
+            if Reach::after(&error) == Reach::No {
+                return Ok(Next::Pause(error, Reach::No));
+            }
+            // This order cannot be asked for, or its facts cannot be read: no reason to stop the others.
+            report.problem(format!("refund {key} waits: {error}"));
+            return Ok(Next::GoOn);
         }
-        // A rule that refuses this order (a contested number, say) stops nothing else.
-        Err(Error::Rejected(rejection)) => {
+        // A rule that refuses this order (a contested number, say), or a defect that it meets, stops
+        // nothing else. Only the storage does.
+        Err(error @ (Error::Storage(_) | Error::OutcomeNotWritten { .. })) => return Err(error),
+        Err(error) => {
             report.waiting += 1;
-            report.problems.push(format!("refund {key} waits: {rejection}"));
-            return Ok(None);
+            report.problem(format!("refund {key} waits: {error}"));
+            return Ok(Next::GoOn);
         }
-        Err(error) => return Err(error),
     };
-    report.sent += u64::from(sent);
-    let Some(refund) = record.refund(&key) else { return Ok(None) };
+    report.sent += u64::from(answer.is_some());
+    let Some(refund) = record.refund(&key) else { return Ok(Next::GoOn) };
     let state = refund.state;
     report.count(state);
     report.waiting += u64::from(state == RefundState::Queued);
-    watcher(&Progress::Refund { account: account.name.clone(), key, state });
-    if sent && state == RefundState::Queued {
-        let why = refund.message.clone().unwrap_or_else(|| "the upstream would not take it".to_owned());
-        let kind = ReadErrorKind::Busy;
-        return Ok(Some(ReadError { kind, code: refund.code.clone(), message: why }));
+    watcher(&Progress::Refund { account: account.name.clone(), key: key.clone(), state });
+    let Some(answer) = answer.filter(|_| state == RefundState::Queued) else { return Ok(Next::GoOn) };
+    *not_sent += u64::from(answer.outcome == Outcome::NotSent);
+    match pauses(&answer, *not_sent) {
+        Some(error) => Ok(Next::Pause(error, Reach::Yes)),
+        None => {
+            report.problem(format!("refund {key} waits: {}", words(&answer)));
+            Ok(Next::GoOn)
+        }
     }
-    Ok(None)
+}
+
+/// Whether an attempt that was not taken says the same about all others of the account.
+fn pauses(answer: &Answer, not_sent: u64) -> Option<ReadError> {
+    let kind = match (answer.outcome, answer.blocked) {
+        // Busy with another refund of this very order.
+        (Outcome::Blocked, Some(BlockReason::Busy)) => return None,
+        (Outcome::Blocked, Some(BlockReason::Credentials)) => ReadErrorKind::Credentials,
+        (Outcome::Blocked, _) => ReadErrorKind::Busy,
+        // The facts came through just before: the network may be gone, or this refund cannot be sent.
+        (Outcome::NotSent, _) if not_sent >= NOT_SENT => ReadErrorKind::Unreachable,
+        _ => return None,
+    };
+    Some(ReadError { kind, code: answer.code.clone(), message: words(answer) })
+}
+
+fn words(answer: &Answer) -> String {
+    answer.message.clone().unwrap_or_else(|| "the upstream would not take it".to_owned())
 }

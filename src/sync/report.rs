@@ -38,13 +38,27 @@ pub struct AccountReport {
     pub states: BTreeMap<RefundState, u64>,
     /// Refunds that still wait.
     pub waiting: u64,
-    /// What went wrong, in words; the rest went on.
+    /// What went wrong, in words; the rest went on. The first thousand.
     pub problems: Vec<String>,
+    /// How many more there were.
+    pub more_problems: u64,
 }
+
+/// How many problems are kept in words: a person reads no more, and a list of a million bad rows must
+/// not fill a till's memory.
+const PROBLEMS: usize = 1_000;
 
 impl AccountReport {
     pub(super) fn count(&mut self, state: RefundState) {
         *self.states.entry(state).or_default() += 1;
+    }
+
+    pub(super) fn problem(&mut self, what: String) {
+        if self.problems.len() < PROBLEMS {
+            self.problems.push(what);
+        } else {
+            self.more_problems += 1;
+        }
     }
 }
 
@@ -70,4 +84,17 @@ pub enum Progress {
         /// Orders there are in all, if the upstream says.
         total: Option<u64>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_problems_the_first_are_kept_in_words_and_the_rest_are_counted() {
+        let mut report = AccountReport::default();
+        (0..PROBLEMS + 7).for_each(|row| report.problem(format!("row {row}")));
+        assert_eq!((report.problems.len(), report.more_problems), (PROBLEMS, 7));
+        assert_eq!(report.problems.first().map(String::as_str), Some("row 0"));
+    }
 }

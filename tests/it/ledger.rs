@@ -16,19 +16,19 @@ use tillbook::{
 
 use crate::support::desk::{Desk, Does};
 
-fn yuan(text: &str) -> Money {
+pub(crate) fn yuan(text: &str) -> Money {
     text.parse().expect("an amount")
 }
 
-fn account() -> AccountName {
+pub(crate) fn account() -> AccountName {
     AccountName::new("shop-1").expect("a name")
 }
 
-fn key(text: &str) -> RefundKey {
+pub(crate) fn key(text: &str) -> RefundKey {
     RefundKey::new(text).expect("a key")
 }
 
-fn request(order: &Reference, name: &str, amount: &str) -> RefundRequest {
+pub(crate) fn request(order: &Reference, name: &str, amount: &str) -> RefundRequest {
     RefundRequest {
         account: account(),
         order: Wanted::from(order.clone()),
@@ -43,26 +43,26 @@ fn request(order: &Reference, name: &str, amount: &str) -> RefundRequest {
 }
 
 /// A ledger in memory over that upstream.
-async fn ledger(desk: &Desk) -> Ledger {
+pub(crate) async fn ledger(desk: &Desk) -> Ledger {
     let ledger = Ledger::builder().in_memory().await.expect("opens");
     connect(&ledger, desk);
     ledger
 }
 
-fn connect(ledger: &Ledger, desk: &Desk) {
+pub(crate) fn connect(ledger: &Ledger, desk: &Desk) {
     ledger.connect(account(), Arc::new(desk.clone()), AccountSettings::default()).expect("connects");
 }
 
-async fn sync(ledger: &Ledger) -> tillbook::SyncReport {
+pub(crate) async fn sync(ledger: &Ledger) -> tillbook::SyncReport {
     ledger.sync(&SyncOptions::default(), &|_| ()).await.expect("syncs")
 }
 
-async fn state(ledger: &Ledger, order: &Reference, name: &str) -> RefundState {
+pub(crate) async fn state(ledger: &Ledger, order: &Reference, name: &str) -> RefundState {
     let record = ledger.known_order(&account(), &Wanted::from(order.clone())).await.expect("reads").expect("known");
     record.refund(&key(name)).expect("there").state
 }
 
-fn rejection(answer: Result<Refunded, Error>) -> Rejection {
+pub(crate) fn rejection(answer: Result<Refunded, Error>) -> Rejection {
     match answer {
         Err(Error::Rejected(rejection)) => rejection,
         other => panic!("not rejected: {other:?}"),

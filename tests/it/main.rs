@@ -6,6 +6,8 @@ mod demo;
 mod fubei;
 mod hydrogen;
 mod ledger;
+mod ledger_races;
+mod ledger_sync;
 mod outside;
 mod sandbox;
 mod specs;

@@ -100,6 +100,13 @@ fn baseline(record: &OrderRecord, seen: &Facts) -> Baseline {
     Baseline { refunded: newest.refunded, count: newest.refund_count, asked_at: newest.asked_at }
 }
 
+/// Whether a queued refund's time has come.
+#[must_use]
+pub fn is_due(record: &OrderRecord, key: &RefundKey, rules: &Rules, now: Timestamp) -> bool {
+    let refund = record.refund(key).filter(|refund| refund.state == RefundState::Queued);
+    refund.is_some_and(|refund| !waits(record, refund, rules, now))
+}
+
 /// Whether the time for it has not come. A due time or a last attempt further away than the longest
 /// wait was written before the clock was set back: nothing waits for a clock to catch up.
 fn waits(record: &OrderRecord, refund: &Refund, rules: &Rules, now: Timestamp) -> bool {

@@ -13,7 +13,7 @@ mod refund;
 
 use std::sync::Arc;
 
-pub use attempt::{Attempt, Settle, answer, attempt, cancel, lost};
+pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
 pub use record_offline::{RecordOffline, record_offline};
 pub use refund::{RefundCommand, Repeat, refund};

@@ -38,6 +38,8 @@ struct Books {
     refunds: Vec<(String, RefundKey, Money)>,
     script: VecDeque<Does>,
     down: Option<ReadError>,
+    unreadable: BTreeMap<String, ReadErrorKind>,
+    only_names: bool,
     probes_are_silent: bool,
     reads: u64,
     refund_calls: u64,
@@ -110,6 +112,21 @@ impl Desk {
     /// No read comes through while this is set.
     pub(crate) fn down(&self, kind: Option<ReadErrorKind>) {
         self.books().down = kind.map(|kind| ReadError::new(kind, "the desk is closed"));
+    }
+
+    /// One order cannot be fetched, all others can.
+    pub(crate) fn refuse_reads_of(&self, number: &str, kind: ReadErrorKind) {
+        self.books().unreadable.insert(number.to_owned(), kind);
+    }
+
+    /// Lists name their orders from here on, without facts.
+    pub(crate) fn only_name_orders(&self) {
+        self.books().only_names = true;
+    }
+
+    /// What a fetch of the order would tell now.
+    pub(crate) fn facts(&self, number: &str) -> Facts {
+        self.books().facts(number).expect("an order of this desk")
     }
 
     /// Probes find nothing, as if the refund were still on its way.
@@ -207,6 +224,9 @@ impl Gateway for Desk {
                 books.orders.iter().find(|(_, facts)| facts.references.get(&reference.kind) == Some(&reference.number))
             };
             let number = wanted.iter().find_map(known).map(|(number, _)| number.clone());
+            if let Some(kind) = number.as_ref().and_then(|number| books.unreadable.get(number)) {
+                return Err(ReadError::new(*kind, "not this order"));
+            }
             Ok(number.and_then(|number| books.facts(&number)))
         })
     }
@@ -224,13 +244,12 @@ impl Gateway for Desk {
             let orders: Vec<Facts> =
                 numbers.iter().skip(skip).take(most).filter_map(|number| books.facts(number)).collect();
             let next = (skip + orders.len() < numbers.len()).then_some(page.offset + orders.len() as u64);
-            Ok(OrderPage {
-                orders,
-                mentioned: Vec::new(),
-                bad_rows: Vec::new(),
-                next,
-                total: Some(numbers.len() as u64),
-            })
+            let (orders, mentioned) = if books.only_names {
+                (Vec::new(), orders.into_iter().filter_map(|facts| facts.native).collect())
+            } else {
+                (orders, Vec::new())
+            };
+            Ok(OrderPage { orders, mentioned, bad_rows: Vec::new(), next, total: Some(numbers.len() as u64) })
         })
     }
 
