@@ -53,18 +53,32 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The rooms that a file names through `crate::` or `tillbook::`.
+/// The rooms that a file names through `crate::` or `tillbook::`, also in braces.
 fn rooms_named(code: &str) -> BTreeSet<&'static str> {
-    let rooms = MAY_USE.iter().map(|(room, _)| *room);
-    rooms
-        .filter(|room| {
-            ["crate::", "tillbook::"].iter().any(|root| {
-                code.match_indices(&format!("{root}{room}")).any(|(at, name)| {
-                    !code[at + name.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
-                })
-            })
-        })
-        .collect()
+    let paths = ["crate::", "tillbook::"].iter().flat_map(|root| code.match_indices(root));
+    let names: Vec<&str> = paths.flat_map(|(at, root)| first_names(&code[at + root.len()..])).collect();
+    MAY_USE.iter().map(|(room, _)| *room).filter(|room| names.contains(room)).collect()
+}
+
+/// The first name of each path that begins here: of one, or of each in the braces.
+fn first_names(code: &str) -> Vec<&str> {
+    let name = |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let Some(list) = code.strip_prefix('{') else { return vec![&code[..name(code)]] };
+    let (mut depth, mut begins, mut names) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        if depth == 0 && (c == ',' || c == '}') {
+            let path = list[begins..at].trim_start();
+            names.push(&path[..name(path)]);
+            begins = at + 1;
+        }
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    names
 }
 
 #[test]
@@ -103,4 +117,8 @@ fn the_domain_has_no_clock_no_disk_no_thread_and_no_float() {
 #[test]
 fn a_room_is_found_by_its_whole_name() {
     assert_eq!(rooms_named("use crate::sync::push; tillbook::ledgers"), BTreeSet::from(["sync"]));
+    assert_eq!(
+        rooms_named("use crate::{Error, storage::{cli, Page},\n    sync};"),
+        BTreeSet::from(["storage", "sync"])
+    );
 }

@@ -1,12 +1,14 @@
 //! Callers side by side, numbers that name two orders, and ends in the middle of something.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tillbook::domain::{Event, Facts};
 use tillbook::gateway::ReadErrorKind;
 use tillbook::storage::StorageError;
 use tillbook::{
-    Error, Ledger, Money, OrderQuery, Page, RecordOrder, Reference, RefundRequest, RefundState, Rejection, Sending,
+    AccountName, AccountSettings, Error, Ledger, Money, OrderQuery, Page, RecordOrder, Reference, RefundRequest,
+    RefundState, Rejection, Sending, Wanted,
 };
 
 use crate::ledger::{account, key, ledger, rejection, request, state, sync, yuan};
@@ -241,4 +243,64 @@ async fn a_sync_that_is_dropped_records_what_it_was_sending() {
     desk.gate.add_permits(1);
     until("the outcome is on disk", async || state(&ledger, &order, "a").await == RefundState::Succeeded).await;
     assert_eq!((desk.refund_calls(), desk.money_out("1")), (1, yuan("30")));
+}
+
+#[tokio::test]
+async fn an_order_recorded_offline_is_confirmed_and_then_refunded() {
+    let desk = Desk::new();
+    let order = desk.order("1", "80.00");
+    let receipt = Reference::new("receipt", "r1").expect("a number");
+    let ledger = ledger(&desk).await;
+    desk.down(Some(ReadErrorKind::Unreachable));
+    let record = || RecordOrder {
+        account: account(),
+        references: vec![receipt.clone()],
+        paid: yuan("80"),
+        paid_at: None,
+        by: None,
+    };
+    let offline = ledger.record_order(record()).await.expect("recorded");
+    assert!(offline.provisional);
+    assert_eq!(ledger.record_order(record()).await.expect("a replay").id, offline.id);
+    let other = RecordOrder { paid: yuan("70"), ..record() };
+    assert!(matches!(ledger.record_order(other).await, Err(Error::Rejected(Rejection::AlreadyRecorded { .. }))));
+    let queued = ledger.refund(request(&receipt, "a", "30")).await.expect("queued");
+    assert_eq!(queued.refund.state, RefundState::Queued);
+    desk.down(None);
+    sync(&ledger).await;
+    let confirmed = ledger.known_order(&account(), &order.clone().into()).await.expect("reads").expect("known");
+    assert_eq!((confirmed.id.clone(), confirmed.provisional), (offline.id.clone(), false));
+    assert_eq!(state(&ledger, &order, "a").await, RefundState::Succeeded);
+    let all = ledger.orders(&OrderQuery::default(), &Page::default()).await.expect("reads");
+    assert_eq!(all.orders.len(), 1);
+}
+
+#[tokio::test]
+async fn two_orders_with_one_number_are_asked_back_and_not_refunded() {
+    let desk = Desk::new();
+    let (one, two) = (desk.order("1", "80.00"), desk.order("2", "80.00"));
+    desk.change("2", |facts| {
+        facts.references.insert("receipt".to_owned(), "r1".to_owned());
+    });
+    let ledger = ledger(&desk).await;
+    sync(&ledger).await;
+    let asked: Wanted = "r1".parse().expect("a number");
+    let Err(Error::Rejected(Rejection::AmbiguousReference { orders, .. })) = ledger.order(&account(), &asked).await
+    else {
+        panic!("not asked back");
+    };
+    assert_eq!(orders.len(), 2);
+    for order in [one, two] {
+        assert_eq!(rejection(ledger.refund(request(&order, "a", "1")).await).kind(), "contested_reference");
+    }
+    assert_eq!(desk.refund_calls(), 0);
+}
+
+#[tokio::test]
+async fn two_accounts_of_one_merchant_are_refused() {
+    let desk = Desk::new();
+    let ledger = ledger(&desk).await;
+    let second = AccountName::new("shop-2").expect("a name");
+    let refused = ledger.connect(second, Arc::new(desk), AccountSettings::default());
+    assert!(matches!(refused, Err(Error::SameMerchant { .. })));
 }
