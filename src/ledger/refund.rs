@@ -6,6 +6,7 @@ use crate::domain::decide::{self, Found, Holder, RefundCommand, Refusal, Repeat,
 use crate::domain::{
     AccountName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
 };
+use crate::gateway::{ReadError, ReadErrorKind};
 use crate::storage::{Claims, Committed, TransactError, Transaction};
 
 use super::account::Account;
@@ -191,11 +192,13 @@ fn make_key(device: &str) -> RefundKey {
 impl Inner {
     async fn refund(self: Arc<Self>, request: RefundRequest) -> Result<Refunded, Error> {
         let account = self.account(&request.account)?;
-        if request.requested == Requested::Exactly(Money::ZERO) {
-            return Err(Rejection::Malformed("a refund of 0.00 refunds nothing".to_owned()).into());
-        }
+        decide::well_formed(request.requested, request.memo.as_deref(), request.by.as_deref())?;
         if let Some(replay) = self.replay(&request).await? {
             return Ok(replay);
+        }
+        if !account.gateway.capabilities().refunds {
+            let error = ReadError::new(ReadErrorKind::Unsupported, "this gateway cannot refund");
+            return Err(Error::Upstream { account: request.account, error });
         }
         let mut order = self.order_to_refund(&account, &request).await?;
         loop {

@@ -52,6 +52,9 @@ fn print(output: Output, report: &SyncReport) -> Result<Exit, Failure> {
             for problem in &account.problems {
                 output.note(format!("{name}: {problem}"));
             }
+            if account.more_problems > 0 {
+                output.note(format!("{name}: and {} more", account.more_problems));
+            }
         }
     }
     failure.map_or(Ok(Exit::Done), |failure| Err(failure.in_document()))

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
 pub use record_offline::{RecordOffline, record_offline};
-pub use refund::{RefundCommand, Repeat, refund};
+pub use refund::{RefundCommand, Repeat, refund, well_formed};
 
 use super::{
     AccountName, BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderId, OrderRecord, Reference, Refund,

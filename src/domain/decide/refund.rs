@@ -40,6 +40,32 @@ pub struct RefundCommand {
     pub rules: Rules,
 }
 
+/// The most characters of a memo: what WeChat takes as a refund's reason (pay.weixin.qq.com/doc/v3, `reason`).
+const MEMO: usize = 80;
+
+/// The most characters of the name of who asks.
+const BY: usize = 64;
+
+/// Whether the command's own words are usable, whatever the order: the first of all checks.
+///
+/// # Errors
+/// [`Rejection::Malformed`] with what is wrong.
+pub fn well_formed(requested: Requested, memo: Option<&str>, by: Option<&str>) -> Result<(), Rejection> {
+    if requested == Requested::Exactly(Money::ZERO) {
+        return Err(Rejection::Malformed("a refund of 0.00 refunds nothing".to_owned()));
+    }
+    for (what, text, most) in [("memo", memo, MEMO), ("name of who asks", by, BY)] {
+        let text = text.unwrap_or_default();
+        if text.chars().count() > most {
+            return Err(Rejection::Malformed(format!("the {what} is longer than {most} characters")));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Rejection::Malformed(format!("the {what} has a control character")));
+        }
+    }
+    Ok(())
+}
+
 /// Holds the amount, and starts the attempt where fresh facts came along and nothing makes it wait.
 ///
 /// The order of checks is part of the contract: malformed, replay, unknown order, not refundable,
@@ -49,9 +75,7 @@ pub struct RefundCommand {
 /// # Errors
 /// The first check that fails, with its facts.
 pub fn refund(context: &Context, found: &Found, command: &RefundCommand) -> Result<Vec<Event>, Refusal> {
-    if command.requested == Requested::Exactly(Money::ZERO) {
-        return Err(Rejection::Malformed("a refund of 0.00 refunds nothing".to_owned()).into());
-    }
+    well_formed(command.requested, command.memo.as_deref(), command.by.as_deref())?;
     if replay(context, found, command)?.is_some() {
         return Ok(Vec::new());
     }

@@ -338,3 +338,18 @@ fn facts_without_the_orders_own_number_are_refused() {
     story.facts.native = None;
     assert_eq!(rejected(story.see()).kind(), "malformed");
 }
+
+#[test]
+fn words_that_no_upstream_takes_are_refused_before_anything_else() {
+    let mut story = Story::paid();
+    for (memo, by, want) in [
+        (Some("退".repeat(81)), None, "the memo is longer than 80 characters"),
+        (Some("a\nb".to_owned()), None, "the memo has a control character"),
+        (None, Some("n".repeat(65)), "the name of who asks is longer than 64 characters"),
+    ] {
+        let command = RefundCommand { memo, by, ..story.command("a", "1") };
+        assert_eq!(rejected(story.run(command)), Rejection::Malformed(want.to_owned()));
+    }
+    let command = RefundCommand { memo: Some("退".repeat(80)), ..story.command("a", "1") };
+    assert_eq!(story.run(command), Ok(vec!["refund_held"]));
+}
