@@ -6,6 +6,7 @@ mod demo;
 mod fubei;
 mod hydrogen;
 mod ledger;
+mod ledger_kill;
 mod ledger_races;
 mod ledger_sync;
 mod outside;

@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub(crate) mod desk;
+pub(crate) mod kill;
 pub(crate) mod outside;
 pub(crate) mod program;
 pub(crate) mod shop;

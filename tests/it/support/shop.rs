@@ -8,7 +8,7 @@ use tillbook::clients::credential::StaticSecret;
 use tillbook::clients::http::HttpSettings;
 use tillbook::clients::{fubei, hydrogen, trade_order};
 use tillbook::gateway::Gateway;
-use tillbook::sandbox::{NewOrder, OrderHandle, Sandbox, Upstream};
+use tillbook::sandbox::{Credentials, NewOrder, OrderHandle, Sandbox, Upstream};
 use tillbook::{
     AccountName, AccountSettings, Error, Ledger, Money, OrderRecord, RefundKey, RefundRequest, RefundState, Refunded,
     Repeat, Requested, Sending, SyncOptions, SyncReport, Wanted,
@@ -118,6 +118,14 @@ pub(crate) fn gateway(sandbox: &Sandbox, upstream: Upstream) -> Arc<dyn Gateway>
             Arc::new(hydrogen::HydrogenGateway::new(settings).expect("usable settings"))
         }
     }
+}
+
+/// Fubei at that address, with the credentials that every new sandbox knows.
+pub(crate) fn fubei_at(base_url: &str) -> Arc<dyn Gateway> {
+    let known = Credentials::default();
+    let secret = Arc::new(StaticSecret::new(known.fubei_secret));
+    let settings = fubei::FubeiSettings::new(HttpSettings::new(base_url), known.fubei_app_id, secret);
+    Arc::new(fubei::FubeiGateway::new(settings).expect("usable settings"))
 }
 
 pub(crate) fn account() -> AccountName {
