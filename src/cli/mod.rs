@@ -92,7 +92,7 @@ fn log_to_stderr(global: &Global) {
     use tracing_subscriber::EnvFilter;
     let level = match global.verbose {
         0 => "warn,sled=error",
-        1 => "info,sled=warn",
+        1 => "info,tillbook=debug,sled=warn",
         _ => "debug,sled=info",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -51,6 +51,16 @@ impl Ledger {
             push::push(self, &account, &mut round, watcher).await?;
             ask::ask(self, &account, &mut round, watcher).await?;
             pull::pull(self, &account, &mut round, watcher).await?;
+            tracing::info!(
+                account = %account.name,
+                new = round.orders_new,
+                changed = round.orders_changed,
+                unchanged = round.orders_unchanged,
+                sent = round.sent,
+                waiting = round.waiting,
+                problems = round.problems.len(),
+                "synced"
+            );
             report.accounts.insert(account.name.clone(), round);
         }
         Ok(report)
