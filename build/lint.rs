@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::keys::{Part, check_keys};
-use super::lint_schema::check_schema;
+use super::lint_schema::{check_required_names, check_schema};
 use super::required;
 use super::yaml::{Document, Fault, join};
 
@@ -33,6 +33,10 @@ pub(crate) fn check(name: &str, document: &Document) -> Vec<Fault> {
     // A spec with a broken shape would only repeat itself here.
     if faults.is_empty() {
         faults = required::check(name, document);
+    }
+    // A field that is gone from `properties` but not from `required` is best named with the operation that needs it.
+    if faults.is_empty() {
+        check_required_names(document, &document.value, "", &mut faults);
     }
     faults.sort();
     faults.dedup();

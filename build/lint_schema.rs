@@ -179,6 +179,30 @@ fn check_rust_type(document: &Document, pointer: &str, faults: &mut Vec<Fault>) 
     }
 }
 
+/// Names that `required` lists and `properties` lacks, in every schema below `value`.
+pub(crate) fn check_required_names(document: &Document, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
+    let Value::Object(schema) = value else {
+        if let Value::Array(parts) = value {
+            for (index, part) in parts.iter().enumerate() {
+                check_required_names(document, part, &join(pointer, &index.to_string()), faults);
+            }
+        }
+        return;
+    };
+    if schema.get("type").and_then(Value::as_str) == Some("object") {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for name in strings(schema.get("required")).iter().flatten() {
+            if !properties.is_some_and(|properties| properties.contains_key(*name)) {
+                let text = format!("`required` names `{name}`, which is not a property");
+                faults.push(document.fault(&join(pointer, "required"), text));
+            }
+        }
+    }
+    for (key, part) in schema {
+        check_required_names(document, part, &join(pointer, key), faults);
+    }
+}
+
 fn check_object(document: &Document, pointer: &str, schema: &Map<String, Value>, faults: &mut Vec<Fault>) {
     if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
         faults.push(document.fault(
@@ -189,14 +213,6 @@ fn check_object(document: &Document, pointer: &str, schema: &Map<String, Value>,
     let empty = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let required = strings(schema.get("required"));
-    for name in required.iter().flatten() {
-        if !properties.contains_key(*name) {
-            faults.push(
-                document
-                    .fault(&join(pointer, "required"), format!("`required` names `{name}`, which is not a property")),
-            );
-        }
-    }
     let mut fields: BTreeMap<String, &str> = BTreeMap::new();
     for (name, property) in properties {
         let at = join(&join(pointer, "properties"), name);

@@ -65,23 +65,43 @@ pub(crate) fn check(name: &str, document: &Document) -> Vec<Fault> {
     faults
 }
 
-/// Problems by place and text, with the operations they touch.
+/// Problems by place, name of the field and text, with what they touch: operations that reach one field on different
+/// paths share its message.
 #[derive(Default)]
-struct Problems(BTreeMap<(String, String), Vec<&'static str>>);
+struct Problems(BTreeMap<(String, String, String), Touched>);
+
+#[derive(Default)]
+struct Touched {
+    operations: Vec<&'static str>,
+    paths: Vec<String>,
+}
+
+/// Where a problem's text names the paths it touches.
+const PATHS: &str = "{paths}";
 
 impl Problems {
     fn add(&mut self, pointer: &str, problem: String, operation: &'static str) {
-        let touched = self.0.entry((pointer.to_owned(), problem)).or_default();
-        if !touched.contains(&operation) {
-            touched.push(operation);
+        self.add_at(pointer, "", problem, operation);
+    }
+
+    fn add_at(&mut self, pointer: &str, path: &str, problem: String, operation: &'static str) {
+        let name = path.rsplit('.').next().unwrap_or(path).to_owned();
+        let touched = self.0.entry((pointer.to_owned(), name, problem)).or_default();
+        if !touched.operations.contains(&operation) {
+            touched.operations.push(operation);
+        }
+        let path = format!("`{path}`");
+        if !touched.paths.contains(&path) {
+            touched.paths.push(path);
         }
     }
 
     fn into_faults(self, document: &Document) -> Vec<Fault> {
         self.0
             .into_iter()
-            .map(|((pointer, problem), operations)| {
-                let names: Vec<String> = operations.iter().map(|id| format!("`{id}`")).collect();
+            .map(|((pointer, _, problem), touched)| {
+                let problem = problem.replace(PATHS, &touched.paths.join(", "));
+                let names: Vec<String> = touched.operations.iter().map(|id| format!("`{id}`")).collect();
                 let word = if names.len() == 1 { "operation" } else { "operations" };
                 document.fault(&pointer, format!("{word} {}: {problem}", names.join(", ")))
             })
@@ -188,9 +208,10 @@ fn check_path(
             let missing: Vec<&str> = path.split('.').take(index + 1).collect();
             let wanted = if missing.len() == path.split('.').count() { format!(" as {wanted}") } else { String::new() };
             let missing = missing.join(".");
-            problems.add(
+            problems.add_at(
                 &join(&owner, "properties"),
-                format!("field `{missing}` {side} is missing, the adapter needs it{wanted}"),
+                &missing,
+                format!("field {PATHS} {side} is missing, the adapter needs it{wanted}"),
                 id,
             );
             return;
@@ -216,8 +237,8 @@ fn compare(
         } else {
             ""
         };
-        let path = if path.is_empty() { String::new() } else { format!(" `{path}`") };
-        problems.add(pointer, format!("{what}{path} is {found}, but the adapter needs {wanted}{hint}"), id);
+        let name = if path.is_empty() { String::new() } else { format!(" {PATHS}") };
+        problems.add_at(pointer, path, format!("{what}{name} is {found}, but the adapter needs {wanted}{hint}"), id);
     }
 }
 

@@ -9,7 +9,11 @@ use super::exit::Failure;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let failure = Failure::of(error.kind(), &error);
+        // A storage's error says by itself what was attempted on which file.
+        let failure = match &error {
+            Error::Storage(storage) => Failure::of(error.kind(), storage),
+            _ => Failure::of(error.kind(), &error),
+        };
         match &error {
             Error::Rejected(rejection) => of_rejection(failure, rejection),
             Error::UnknownAccount(account) => failure.fact("account", account.as_str()),

@@ -5,7 +5,7 @@
 //! | `args` | the grammar |
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
-//! | `output`, `json`, `table` | the two streams, and the two ways to print |
+//! | `output`, `json`, `table`, `fold` | the two streams, the two ways to print, and lists as wide as the terminal |
 //! | `session`, `upstreams`, `paced` | a ledger and its gateways from the configuration |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
@@ -18,6 +18,7 @@ mod config;
 mod duration;
 mod exit;
 mod failures;
+mod fold;
 mod json;
 mod output;
 mod paced;
@@ -92,7 +93,7 @@ fn log_to_stderr(global: &Global) {
     use tracing_subscriber::EnvFilter;
     let level = match global.verbose {
         0 => "warn,sled=error",
-        1 => "info,sled=warn",
+        1 => "info,tillbook=debug,sled=warn",
         _ => "debug,sled=info",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

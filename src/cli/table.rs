@@ -6,6 +6,8 @@ use std::sync::Arc;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use tillbook::{Money, OrderRecord, OrderStatus, Refund, RefundStatus, Timestamp};
 
+use super::fold::{self, Folds};
+
 /// An order's status in Chinese; an upstream's own word has no other.
 pub(crate) fn status_chinese(status: &OrderStatus) -> &str {
     match status {
@@ -64,18 +66,11 @@ pub(crate) fn order_name(record: &OrderRecord) -> String {
 
 /// Many orders.
 pub(crate) fn orders(records: &[Arc<OrderRecord>]) -> String {
-    let mut table = plain([
-        "ORDER 订单",
-        "STATUS 状态",
-        "PAID 实付",
-        "REFUNDED 已退",
-        "HELD 预留",
-        "REFUNDABLE 可退",
-        "PAID AT 时间",
-    ]);
-    for record in records {
+    let header =
+        ["ORDER 订单", "STATUS 状态", "PAID 实付", "REFUNDED 已退", "HELD 预留", "REFUNDABLE 可退", "PAID AT 时间"];
+    let row = |record: &Arc<OrderRecord>| {
         let provisional = if record.provisional { " (offline 离线)" } else { "" };
-        table.add_row(vec![
+        [
             Cell::new(order_name(record)),
             Cell::new(format!("{} {}{provisional}", record.facts.status, status_chinese(&record.facts.status))),
             amount(record.paid()),
@@ -83,9 +78,9 @@ pub(crate) fn orders(records: &[Arc<OrderRecord>]) -> String {
             amount(record.held()),
             amount(record.refundable()),
             Cell::new(beijing(record.facts.paid_at.or(record.facts.created_at))),
-        ]);
-    }
-    text(&table)
+        ]
+    };
+    fold::list(header, records.iter().map(row).collect(), Folds { above: 1, below: 0 })
 }
 
 /// One order with all that is known about it.
@@ -155,44 +150,40 @@ fn refunded_text(record: &OrderRecord) -> String {
 }
 
 fn refunds_of(record: &OrderRecord) -> String {
-    let mut table =
-        plain(["REFUND KEY 退款单号", "AMOUNT 金额", "STATE 状态", "UPSTREAM NO.", "BY 操作员", "SINCE 时间", "NOTE"]);
-    for refund in &record.refunds {
-        table.add_row(refund_cells(refund));
-    }
-    text(&table)
+    let header =
+        ["REFUND KEY 退款单号", "AMOUNT 金额", "STATE 状态", "BY 操作员", "SINCE 时间", "UPSTREAM NO.", "NOTE"];
+    fold::list(header, record.refunds.iter().map(refund_cells).collect(), Folds { above: 1, below: 2 })
 }
 
 /// Refunds of many orders.
 pub(crate) fn refunds(rows: &[(Arc<OrderRecord>, Refund)]) -> String {
-    let mut table = plain([
+    let header = [
         "ORDER 订单",
         "REFUND KEY 退款单号",
         "AMOUNT 金额",
         "STATE 状态",
-        "UPSTREAM NO.",
         "BY 操作员",
         "SINCE 时间",
+        "UPSTREAM NO.",
         "NOTE",
-    ]);
-    for (record, refund) in rows {
-        let mut cells = vec![Cell::new(order_name(record))];
-        cells.extend(refund_cells(refund));
-        table.add_row(cells);
-    }
-    text(&table)
+    ];
+    let row = |(record, refund): &(Arc<OrderRecord>, Refund)| {
+        let [key, amount, state, by, since, number, note] = refund_cells(refund);
+        [Cell::new(order_name(record)), key, amount, state, by, since, number, note]
+    };
+    fold::list(header, rows.iter().map(row).collect(), Folds { above: 2, below: 2 })
 }
 
-fn refund_cells(refund: &Refund) -> Vec<Cell> {
+fn refund_cells(refund: &Refund) -> [Cell; 7] {
     let words = [&refund.code, &refund.message, &refund.memo];
     let note: Vec<&str> = words.into_iter().filter_map(|word| word.as_deref()).collect();
-    vec![
+    [
         Cell::new(&refund.key),
         amount(refund.amount),
         Cell::new(format!("{} {}", refund.state, refund.state.chinese())),
-        Cell::new(refund.upstream_refund_no.as_deref().unwrap_or("-")),
         Cell::new(refund.by.as_deref().unwrap_or("-")),
         Cell::new(beijing(Some(refund.state_at))),
+        Cell::new(refund.upstream_refund_no.as_deref().unwrap_or("-")),
         Cell::new(note.join(" · ")),
     ]
 }

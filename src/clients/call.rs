@@ -133,6 +133,7 @@ impl Wire {
         if operation.safety == Safety::Unsafe && !self.call.permitted {
             return refuse(Failure::NotPermitted { operation: operation.id });
         }
+        self.call.record(|state| state.operation = operation.id);
         // progenitor adds it to every call; no upstream knows it.
         request.headers_mut().remove(HeaderName::from_static("api-version"));
         match self.authorize.authorize(request, operation) {
@@ -235,6 +236,7 @@ pub struct Call {
 
 #[derive(Debug, Default)]
 struct State {
+    operation: &'static str,
     refusal: Option<Failure>,
     sent_at: Option<Timestamp>,
     answer: Option<RawAnswer>,
@@ -270,6 +272,15 @@ impl Call {
             return Err(refusal);
         }
         let answer = state.answer.take();
+        // Names and sizes only: bodies carry the payer's data, and requests are signed.
+        match &answer {
+            Some(answer) => {
+                let ms = answer.received_at.as_millisecond() - answer.sent_at.as_millisecond();
+                let bytes = answer.body.len();
+                tracing::debug!(operation = state.operation, status = answer.status, bytes, ms, "answered");
+            }
+            None => tracing::debug!(operation = state.operation, "no answer"),
+        }
         if state.oversized {
             return Err(Failure::unread(answer, "the answer is larger than the limit".to_owned()));
         }

@@ -121,8 +121,14 @@ impl DecodeError {
 /// Reads a body; an error names the field.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value =
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::Unreadable(error.to_string()))?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        // Text that is no JSON has no field to blame, only a line and a column.
+        let why = match error.inner().is_data() {
+            true => error.to_string(),
+            false => format!("the body is not JSON: {}", error.inner()),
+        };
+        DecodeError::Unreadable(why)
+    })?;
     reader.end().map_err(|error| DecodeError::Unreadable(format!("more follows the answer: {error}")))?;
     Ok(value)
 }

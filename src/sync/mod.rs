@@ -73,6 +73,16 @@ impl Ledger {
             if reach == Reach::Yes {
                 pull::pull(self, &account, &mut round, watcher).await?;
             }
+            tracing::info!(
+                account = %account.name,
+                new = round.orders_new,
+                changed = round.orders_changed,
+                unchanged = round.orders_unchanged,
+                sent = round.sent,
+                waiting = round.waiting,
+                problems = round.problems.len(),
+                "synced"
+            );
             report.accounts.insert(account.name.clone(), round);
         }
         Ok(report)

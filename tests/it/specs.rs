@@ -84,6 +84,35 @@ fn a_removed_renamed_or_retyped_field_is_one_message() {
     }
 }
 
+/// One slip, one message: four operations reach the field on three paths.
+#[test]
+fn a_field_that_several_operations_read_is_one_message() {
+    let text = OURS[2].1.replacen("        total_cost: {", "        total_price: {", 1);
+    let line = line_of(&text, "    Order:\n") + 3;
+    assert_eq!(
+        faults("hydrogen", &text),
+        [format!(
+            "{line}:7: operations `list_orders`, `get_order`, `function_list`, `function_get`: field \
+             `objects.total_cost`, `total_cost`, `data.objects.total_cost` of the answer is missing, the adapter needs \
+             it as Yuan? (at /components/schemas/Order/properties)"
+        )]
+    );
+}
+
+/// It is still listed in `required`, which alone would name no operation.
+#[test]
+fn a_required_field_that_is_removed_is_named_with_its_operation() {
+    let text = edited("        refund_money: {allOf", "        refund_sum: {allOf");
+    let line = line_of(FUBEI, "    OrderRefundBiz:\n") + 4;
+    assert_eq!(
+        faults("fubei", &text),
+        [format!(
+            "{line}:7: operation `order_refund`: field `biz_content.refund_money` of the request is missing, the \
+             adapter needs it as Yuan (at /components/schemas/OrderRefundBiz/properties)"
+        )]
+    );
+}
+
 #[test]
 fn what_an_adapter_calls_may_not_vanish_or_become_callable() {
     let cases = [

@@ -2,17 +2,23 @@
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use serde_json::json;
 
 use crate::cli::args::Cli;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// Prints them. They are a shell's source, in JSON mode too.
+/// Prints them: a shell's source, or a document that holds it.
 pub(crate) fn run(output: Output, shell: Shell) -> Result<Exit, Failure> {
     // Into memory first: the generator ends the process when its writer fails, and a closed pipe is no failure.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut shown(), "tillbook", &mut script);
-    output.bytes(&script)?;
+    if output.is_json() {
+        let script = String::from_utf8_lossy(&script);
+        output.document(&json!({ "shell": shell.to_string(), "script": script }))?;
+    } else {
+        output.bytes(&script)?;
+    }
     Ok(Exit::Done)
 }
 

@@ -60,7 +60,7 @@ fn check_all(output: Output, path: &Path) -> Result<Exit, Failure> {
         })
         .collect();
     let failure = (!found.is_empty())
-        .then(|| Failure::new("invalid_spec", format!("{} faults in {}", found.len(), path.display())));
+        .then(|| Failure::new("invalid_spec", format!("faults in {}: {}", path.display(), found.len())));
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let mut document = json!({ "checked": names, "faults": faults });
     if let Some(failure) = &failure {

@@ -117,10 +117,13 @@ impl Bars {
 
     /// Takes the bars away before the result is printed.
     pub(crate) fn clear(&self) {
-        if let Some((all, _)) = &self.bars {
-            // A terminal that is gone has nothing to clear.
-            let _ = all.clear();
+        let Some((all, by_account)) = &self.bars else { return };
+        // Each is ended first: a bar that is dropped unfinished draws itself once more.
+        for bar in by_account.lock().unwrap_or_else(std::sync::PoisonError::into_inner).values() {
+            bar.finish_and_clear();
         }
+        // A terminal that is gone has nothing to clear.
+        let _ = all.clear();
     }
 }
 

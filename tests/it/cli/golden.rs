@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
 use tillbook::sandbox::{Method, NewOrder, OrderHandle, Sandbox, Upstream};
 
 use crate::support::program::{Program, run_in};
@@ -134,5 +135,7 @@ async fn completions_know_the_commands() {
         let script = run_in(dir.path(), &["completions", shell], b"").await;
         assert_eq!(script.code, 0, "{shell}");
         assert!(script.stdout.contains("refunds") && !script.stdout.contains("demo-till"), "{shell}");
+        let document = run_in(dir.path(), &["completions", shell, "--json"], b"").await.done();
+        assert_eq!(document, json!({ "shell": shell, "script": script.stdout }));
     }
 }

@@ -43,6 +43,23 @@ async fn a_fetch_is_the_query_and_the_statistics() {
 }
 
 #[tokio::test]
+async fn a_query_is_asked_as_the_seed_shows_it() {
+    let sample = include_str!("../../fixtures/fubei/order_query-request.json");
+    let mut sample: BTreeMap<String, String> = serde_json::from_str(sample).expect("texts");
+    let server = WireServer::start([ok(SUCCESS), ok(STATISTICS)]).await;
+    let wanted = reference("merchant_order_sn", "20160120105532871512");
+    // The sample order bears another number, so the answer is refused; the question is what is looked at.
+    gateway(settings(&server.base_url)).fetch_order(&[wanted]).await.expect_err("another order's facts");
+    let mut sent: BTreeMap<String, String> = serde_json::from_str(&server.requests()[0].body).expect("texts");
+    // The seed has no version; the documents have it, and the signature covers whatever is sent.
+    assert_eq!(sent.remove("version"), some("1.0"));
+    for made_anew in ["nonce", "sign"] {
+        assert_ne!(sent.remove(made_anew), sample.remove(made_anew), "{made_anew}");
+    }
+    assert_eq!(sent, sample);
+}
+
+#[tokio::test]
 async fn a_number_of_unknown_kind_is_tried_as_each_kind() {
     let absent = || ok(r#"{"result_code":400,"result_message":"订单不存在"}"#);
     let number = "201706011496325244549";
