@@ -145,7 +145,7 @@ fn an_unknown_order_and_an_empty_page_are_no_orders() {
 fn what_was_printed_is_no_json() {
     let printed = include_str!("../../fixtures/trade_order/trade_order_get-as_published.invalid.txt");
     let error = get(printed).expect_err("not JSON").to_string();
-    assert_eq!(error, "data: expected `,` or `}` at line 28 column 1");
+    assert_eq!(error, "the body is not JSON: expected `,` or `}` at line 28 column 1");
 }
 
 #[test]
