@@ -3,12 +3,15 @@
 //! The same rows come bare from REST, inside `{code, data, error}` from a job, and inside `{data, status}` where the SDK's
 //! answer was written down (seed 000).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::clients::decode::{DecodeError, Decoded, parse};
 use crate::clients::fields::Strange;
 use crate::clients::rows::facts_of;
-use crate::clients::wire::{Rows, Text};
+use crate::clients::wire::{Rows, Text, parse_part};
 use crate::domain::{Answer, Outcome, Timestamp};
 
 use super::api::open::RefundState;
@@ -30,14 +33,13 @@ pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, D
     if !OPERATIONS.contains(&operation) {
         return Err(DecodeError::unknown(operation, OPERATIONS));
     }
-    let wrapped: Value = parse(body)?;
-    let inner = unwrapped(wrapped);
+    let inner = unwrapped(body)?;
     match operation {
         "order.list" => list(inner, body, now),
         // One order bare, or the function's list of those that bear one number.
-        "order.get" => match &inner {
+        "order.get" => match &inner.shape {
             Value::Object(fields) if fields.contains_key("transaction_no") => {
-                let facts = orders::facts(read(inner)?, "", now).map_err(strange)?;
+                let facts = orders::facts(read(&inner.text)?, "", now).map_err(strange)?;
                 Ok(Decoded::Orders { orders: vec![facts], bad_rows: Vec::new() })
             }
             _ => list(inner, body, now),
@@ -46,40 +48,47 @@ pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, D
     }
 }
 
-/// The value inside a job's or the SDK's envelope; anything else is itself.
-fn unwrapped(mut body: Value) -> Value {
-    let Some(fields) = body.as_object_mut() else { return body };
-    let job = fields.get("code").is_some_and(|code| code == 0 || code == "0");
-    let sdk = fields.get("status").is_some_and(Value::is_number);
-    match fields.remove("data") {
-        Some(data) if (job || sdk) && data.is_object() => data,
-        Some(data) => {
-            fields.insert("data".to_owned(), data);
-            body
-        }
-        None => body,
-    }
+/// A body without its envelope.
+struct Inner {
+    /// What kind of body it is; its amounts are not looked at.
+    shape: Value,
+    /// What is decoded: `shape` would have made floats of the amounts.
+    text: String,
 }
 
-fn list(inner: Value, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
-    if inner.get("objects").is_none() {
+/// What is inside a job's or the SDK's envelope; anything else is itself.
+fn unwrapped(body: &[u8]) -> Result<Inner, DecodeError> {
+    let mut shape: Value = parse(body)?;
+    let job = shape.get("code").is_some_and(|code| code == 0 || code == "0");
+    let sdk = shape.get("status").is_some_and(Value::is_number);
+    if (job || sdk) && shape.get("data").is_some_and(Value::is_object) {
+        let mut fields: BTreeMap<String, Box<RawValue>> = parse(body)?;
+        if let Some(data) = fields.remove("data") {
+            return Ok(Inner { shape: shape["data"].take(), text: data.get().to_owned() });
+        }
+    }
+    Ok(Inner { shape, text: String::from_utf8_lossy(body).into_owned() })
+}
+
+fn list(inner: Inner, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeError> {
+    if inner.shape.get("objects").is_none() {
         return Err(refusal(inner, body, now));
     }
-    let page: types::FunctionOrderList = read(inner)?;
+    let page: types::FunctionOrderList = read(&inner.text)?;
     let rows: Rows<types::Order> = page.objects.unwrap_or_default();
     let (orders, bad_rows) = facts_of("objects", rows, |row| orders::facts(row, "", now));
     Ok(Decoded::Orders { orders, bad_rows })
 }
 
 /// A list that is none: the function's own refusal, a job that broke, or the REST interface's error.
-fn refusal(inner: Value, body: &[u8], now: Timestamp) -> DecodeError {
+fn refusal(inner: Inner, body: &[u8], now: Timestamp) -> DecodeError {
     let broken = |code: Option<&Value>, message: String| Answer {
         code: code.map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned)),
         message: Some(message),
         ..Answer::new(Outcome::InDoubt, now)
     };
-    let answer = match (inner.get("error"), inner.get("code")) {
-        (Some(Value::String(_)), _) => match read::<types::FunctionRefundAnswer>(inner) {
+    let answer = match (inner.shape.get("error"), inner.shape.get("code")) {
+        (Some(Value::String(_)), _) => match read::<types::FunctionRefundAnswer>(&inner.text) {
             Ok(said) => refunds::answer(&said, now),
             Err(error) => return error,
         },
@@ -88,7 +97,7 @@ fn refusal(inner: Value, body: &[u8], now: Timestamp) -> DecodeError {
             broken(code, words.unwrap_or_else(|| "the function failed".to_owned()))
         }
         _ => match body_words(body) {
-            Some(words) => broken(inner.get("status"), words),
+            Some(words) => broken(inner.shape.get("status"), words),
             None => return DecodeError::Unreadable("objects is missing".to_owned()),
         },
     };
@@ -96,18 +105,18 @@ fn refusal(inner: Value, body: &[u8], now: Timestamp) -> DecodeError {
 }
 
 /// The function's answer, or what BaaS.refund answered inside it.
-fn refund(inner: Value, now: Timestamp) -> Result<Decoded, DecodeError> {
-    let said: types::FunctionRefundAnswer = match &inner {
-        Value::Object(fields) if fields.contains_key("state") => read(inner)?,
+fn refund(inner: Inner, now: Timestamp) -> Result<Decoded, DecodeError> {
+    let said: types::FunctionRefundAnswer = match &inner.shape {
+        Value::Object(fields) if fields.contains_key("state") => read(&inner.text)?,
         Value::Object(fields) if fields.contains_key("refund_no") => {
-            let refund: types::Refund = read(inner)?;
-            let mut said: types::FunctionRefundAnswer = read(Value::Object(serde_json::Map::new()))?;
+            let refund: types::Refund = read(&inner.text)?;
+            let mut said: types::FunctionRefundAnswer = read("{}")?;
             (said.state, said.refund) = (Some(RefundState::Done), Some(refund));
             said
         }
         // A job that broke: perhaps after the money moved.
         Value::Object(fields) if fields.get("code").is_some_and(|code| code != 0 && code != "0") => {
-            let code: Text = read(fields["code"].clone())?;
+            let code: Text = read(&fields["code"].to_string())?;
             let words = fields.get("error").and_then(|error| body_words(error.to_string().as_bytes()));
             let answer = Answer {
                 code: Some(code.into_string()),
@@ -116,7 +125,7 @@ fn refund(inner: Value, now: Timestamp) -> Result<Decoded, DecodeError> {
             };
             return Ok(Decoded::Refunds { answer, refunds: Vec::new(), bad_rows: Vec::new() });
         }
-        Value::Object(fields) if fields.get("error").is_some_and(Value::is_string) => read(inner)?,
+        Value::Object(fields) if fields.get("error").is_some_and(Value::is_string) => read(&inner.text)?,
         _ => return Err(DecodeError::Unreadable("neither state nor error nor refund_no is there".to_owned())),
     };
     let answer = refunds::answer(&said, now);
@@ -125,8 +134,8 @@ fn refund(inner: Value, now: Timestamp) -> Result<Decoded, DecodeError> {
     Ok(Decoded::Refunds { answer, refunds, bad_rows: Vec::new() })
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, DecodeError> {
-    serde_path_to_error::deserialize(value).map_err(|error| DecodeError::Unreadable(error.to_string()))
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    parse_part(text).map_err(DecodeError::Unreadable)
 }
 
 fn strange(Strange(why): Strange) -> DecodeError {

@@ -1,10 +1,9 @@
 //! JSON inside a text, and values that come as either.
 
-use std::fmt;
-
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use serde::ser::{self, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A value that travels as a JSON text inside JSON (`"biz_content": "{\"order_sn\":\"1\"}"`).
 ///
@@ -22,7 +21,7 @@ impl<T: Serialize> Serialize for JsonText<T> {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for JsonText<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).map(JsonText).map_err(de::Error::custom)
+        parse_part(&text).map(JsonText).map_err(de::Error::custom)
     }
 }
 
@@ -68,21 +67,32 @@ impl<T: Serialize> Serialize for JsonOrText<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for JsonOrText<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Value::deserialize(deserializer)?;
-        if let Value::String(text) = raw {
-            return Ok(match parse(&text) {
+        // Not through `Value`, which would make floats of the amounts.
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        if raw.get().starts_with('"') {
+            let text: String = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
+            return Ok(match parse_part(&text) {
                 Ok(value) => JsonOrText::Json(value),
                 Err(_) => JsonOrText::Text(text),
             });
         }
-        Ok(match serde_path_to_error::deserialize(&raw) {
+        Ok(match parse_part(raw.get()) {
             Ok(value) => JsonOrText::Json(value),
-            Err(error) => JsonOrText::Unread { why: error.to_string(), raw },
+            Err(why) => JsonOrText::Unread { why, raw: shown(&raw) },
         })
     }
 }
 
-/// Reads a JSON text; an error names the field.
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, impl fmt::Display + use<T>> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+/// Reads a JSON text; an error names the field. It names no line and column: they would be those of the part alone.
+pub(crate) fn parse_part<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
+        let place = format!(" at line {} column {}", error.inner().line(), error.inner().column());
+        let text = error.to_string();
+        text.strip_suffix(&place).unwrap_or(&text).to_owned()
+    })
+}
+
+/// What could not be read, for a person to look at; nothing is calculated from it.
+pub(super) fn shown(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::String(raw.get().to_owned()))
 }

@@ -16,6 +16,8 @@ mod visit;
 mod tests;
 
 pub use amount::{Count, Fen, Yuan, YuanText};
+#[cfg(feature = "hydrogen")]
+pub(crate) use json_text::parse_part;
 pub use json_text::{JsonOrText, JsonText};
 pub use rows::{BadRow, Rows};
 pub use text::Text;

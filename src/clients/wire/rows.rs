@@ -3,6 +3,9 @@
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::json_text::{parse_part, shown};
 
 /// A list read row by row: one bad amount is reported with its place, the other rows are kept.
 ///
@@ -33,12 +36,12 @@ impl<T> Default for Rows<T> {
 }
 
 impl<T: DeserializeOwned> Rows<T> {
-    fn read(list: Vec<Value>) -> Self {
+    fn read(list: &[&RawValue]) -> Self {
         let mut read = Rows::default();
-        for (index, raw) in list.into_iter().enumerate() {
-            match serde_path_to_error::deserialize(&raw) {
+        for (index, raw) in list.iter().enumerate() {
+            match parse_part(raw.get()) {
                 Ok(row) => read.rows.push(row),
-                Err(error) => read.bad.push(BadRow { index, why: error.to_string(), raw }),
+                Err(why) => read.bad.push(BadRow { index, why, raw: shown(raw) }),
             }
         }
         read
@@ -47,16 +50,24 @@ impl<T: DeserializeOwned> Rows<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Rows<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let list = match Value::deserialize(deserializer)? {
-            Value::Null => Vec::new(),
-            Value::Array(list) => list,
-            Value::String(text) if text.trim().is_empty() => Vec::new(),
-            Value::String(text) => serde_json::from_str(&text).map_err(|error| {
-                de::Error::custom(format!("a text where a list is expected holds no list: {error}"))
-            })?,
+        // Not through `Value`, which would make floats of the amounts.
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let text: String;
+        let list = match raw.get() {
+            "null" => return Ok(Rows::default()),
+            json if json.starts_with('[') => json,
+            json if json.starts_with('"') => {
+                text = serde_json::from_str(json).map_err(de::Error::custom)?;
+                if text.trim().is_empty() {
+                    return Ok(Rows::default());
+                }
+                &text
+            }
             _ => return Err(de::Error::custom("expected a list of rows")),
         };
-        Ok(Rows::read(list))
+        let list: Vec<&RawValue> = serde_json::from_str(list)
+            .map_err(|error| de::Error::custom(format!("a text where a list is expected holds no list: {error}")))?;
+        Ok(Rows::read(&list))
     }
 }
 

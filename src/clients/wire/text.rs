@@ -11,7 +11,7 @@ use super::visit::{Scalar, scalar, serialize_as_text};
 /// A text, however the upstream wrote it: `"25249"`, `25249` and `true` are kept as their text.
 ///
 /// # Errors
-/// A number too long to be exact, a list or an object is refused by name.
+/// A list or an object is refused by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(String);
 

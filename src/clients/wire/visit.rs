@@ -1,17 +1,16 @@
-//! One visitor for everything that may come as a number or as a text.
+//! One reader for everything that may come as a number or as a text.
 //!
-//! Numbers reach a visitor in three ways: as an integer, as an `f64`, or, when any crate of the final program switches
-//! on serde_json's `arbitrary_precision`, as a map that holds the literal text. All three become that text here.
-
-use std::fmt;
+//! serde offers a fraction only as a float, or, when any crate of the final program switches on serde_json's
+//! `arbitrary_precision`, as a map. Here the JSON text itself is read, so neither matters and no float is ever made.
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
+use serde::de::{self, Deserializer, Unexpected};
+use serde_json::value::RawValue;
 
 /// A scalar as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scalar {
-    /// A JSON number, as its text; for a fraction its shortest text (see [`scalar`]).
+    /// A JSON number, as its text.
     Number(String),
     /// A JSON text.
     Text(String),
@@ -21,56 +20,21 @@ pub(super) enum Scalar {
 
 /// Reads a number, a text or a boolean; `expected` says what for, in the error.
 ///
-/// A fraction arrives as `f64` and is written back as the shortest text that means the same `f64`. Up to 15 digits
-/// that is the text as received (every amount from 0.00 to 5,000,000.00 was tried). Beyond, two different texts may
-/// meet, so a fraction of 1e13 or more is refused. The float is never calculated with.
+/// The deserializer must be one of serde_json's.
 pub(super) fn scalar<'de, D: Deserializer<'de>>(deserializer: D, expected: &'static str) -> Result<Scalar, D::Error> {
-    deserializer.deserialize_any(ScalarVisitor { expected })
-}
-
-struct ScalarVisitor {
-    expected: &'static str,
-}
-
-impl<'de> de::Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expected)
-    }
-
-    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Flag(flag))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Number(number.to_string()))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Number(number.to_string()))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Scalar, E> {
-        if number.abs() >= 1e13 {
-            return Err(E::custom(format!("the number {number} has more digits than can be read exactly")));
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let found = match raw.get() {
+        "true" => return Ok(Scalar::Flag(true)),
+        "false" => return Ok(Scalar::Flag(false)),
+        "null" => Unexpected::Unit,
+        text if text.starts_with('"') => {
+            return serde_json::from_str(text).map(Scalar::Text).map_err(de::Error::custom);
         }
-        Ok(Scalar::Number(number.to_string()))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text))
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Scalar, A::Error> {
-        let number = serde_json::Number::deserialize(de::value::MapAccessDeserializer::new(map))
-            .map_err(|_| de::Error::custom(format!("expected {}, found an object", self.expected)))?;
-        Ok(Scalar::Number(number.to_string()))
-    }
+        text if text.starts_with('{') => Unexpected::Map,
+        text if text.starts_with('[') => Unexpected::Seq,
+        number => return Ok(Scalar::Number(number.to_owned())),
+    };
+    Err(de::Error::invalid_type(found, &expected))
 }
 
 /// `Display`, `FromStr` and `Serialize` from [`fmt::Display`]-like text, for the generated code's bounds.
