@@ -45,6 +45,7 @@ pub(crate) fn order(record: &OrderRecord) -> Value {
         ("refundable", Some(record.refundable())),
         ("excess", Some(record.excess())),
         ("external", Some(record.external)),
+        ("unsettled", Some(record.unsettled)),
     ];
     for (name, amount) in amounts {
         put_money(&mut order, name, amount);

@@ -109,7 +109,7 @@ pub(crate) fn order_named(record: &OrderRecord, name: String) -> String {
         ("paid 实付", record.paid().to_string()),
         ("refunded 已退", refunded_text(record)),
         ("held 预留", record.held().to_string()),
-        ("refundable 可退", record.refundable().to_string()),
+        ("refundable 可退", refundable(record)),
     ];
     if !record.excess().is_zero() {
         rows.push(("excess 超额", format!("{}: refunded and held exceed what was paid", record.excess())));
@@ -139,6 +139,15 @@ pub(crate) fn order_named(record: &OrderRecord, name: String) -> String {
         all.push_str(&refunds_of(record));
     }
     all
+}
+
+/// What may still be refunded, and what is kept back because the upstream's total moved while a refund was in doubt.
+fn refundable(record: &OrderRecord) -> String {
+    if record.unsettled.is_zero() {
+        record.refundable().to_string()
+    } else {
+        format!("{} (beside {} that the upstream refunded unexplained 待查明)", record.refundable(), record.unsettled)
+    }
 }
 
 fn refunded_text(record: &OrderRecord) -> String {
