@@ -1,5 +1,5 @@
 'use strict'
-/* Run with `node --test cloud-function/`; no package is needed. */
+/* Run with `node --test cloud-function/tillbook.test.js`; no package is needed. */
 const assert = require('node:assert/strict')
 const crypto = require('node:crypto')
 const test = require('node:test')
