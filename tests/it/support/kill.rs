@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 /// What a child prints before each refund key that was acknowledged.
@@ -29,14 +30,25 @@ impl Random {
         self.0 % limit
     }
 
-    /// When to kill: from during the open to well into the load.
-    pub(crate) fn moment(&mut self) -> Duration {
-        Duration::from_millis(20 + self.below(400))
+    /// When to kill: mostly well into the load, however slow the machine is; sometimes as early as during the open.
+    pub(crate) fn moment(&mut self) -> Moment {
+        match self.below(4) {
+            0 => Moment::After(Duration::from_millis(20 + self.below(400))),
+            _ => Moment::Acknowledged(1 + self.below(60)),
+        }
     }
 }
 
+/// When a child is killed.
+pub(crate) enum Moment {
+    /// So long after it was started.
+    After(Duration),
+    /// At once after it has acknowledged so many keys.
+    Acknowledged(u64),
+}
+
 /// Runs the test of that name as a child, kills it after a while, and gives the keys that it acknowledged.
-pub(crate) fn run_and_kill(test: &str, variables: &[(&str, &OsStr)], after: Duration) -> Vec<String> {
+pub(crate) fn run_and_kill(test: &str, variables: &[(&str, &OsStr)], when: Moment) -> Vec<String> {
     let binary = std::env::current_exe().expect("this binary");
     let mut child = Command::new(binary)
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
@@ -46,19 +58,30 @@ pub(crate) fn run_and_kill(test: &str, variables: &[(&str, &OsStr)], after: Dura
         .spawn()
         .expect("it runs");
     let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    let (tell, told) = mpsc::channel();
     let reader = std::thread::spawn(move || {
         let (mut keys, mut line) = (Vec::new(), String::new());
         while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
             // A line that the kill cut short was not said.
             if let Some(key) = line.strip_suffix('\n').and_then(|line| line.strip_prefix(ACKNOWLEDGED)) {
                 keys.push(key.to_owned());
+                // Nobody listens any more once the kill is under way.
+                let _ = tell.send(());
             }
             line.clear();
         }
         keys
     });
-    // The one place where a test waits for time to pass: the moment of the kill is what is random here.
-    std::thread::sleep(after);
+    match when {
+        // The one place where a test waits for time to pass: the moment of the kill is what is random here.
+        Moment::After(time) => std::thread::sleep(time),
+        Moment::Acknowledged(keys) => {
+            for key in 0..keys {
+                let more = told.recv_timeout(Duration::from_secs(60));
+                assert!(more.is_ok(), "the child acknowledged {key} of {keys} keys and then none for a minute");
+            }
+        }
+    }
     child.kill().expect("killed");
     let status = child.wait().expect("ended");
     assert!(!status.success(), "the child was still at work");
