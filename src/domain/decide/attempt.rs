@@ -15,9 +15,6 @@ use super::{Context, Draft, Found, Refusal, Seen};
 /// How long a refund that finds the upstream busy waits before a person is asked.
 const BUSY_REVIEW: Duration = Duration::from_secs(86_400);
 
-/// How long a refund waits after an attempt that did not leave or was blocked.
-const TRY_AGAIN: Duration = Duration::from_secs(0);
-
 /// A queued refund that is to be sent now.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -111,7 +108,7 @@ pub fn is_due(record: &OrderRecord, key: &RefundKey, rules: &Rules, now: Timesta
 /// wait was written before the clock was set back: nothing waits for a clock to catch up.
 fn waits(record: &OrderRecord, refund: &Refund, rules: &Rules, now: Timestamp) -> bool {
     let interval = rules.refund_interval.for_method(record.facts.payment_method.as_ref());
-    let ahead = |until: Timestamp| until > now && until <= now.saturating_add(interval.max(TRY_AGAIN));
+    let ahead = |until: Timestamp| until > now && until <= now.saturating_add(interval);
     let last = record.refunds.iter().filter_map(|refund| refund.sent_at).filter(|sent| *sent <= now).max();
     ahead(refund.due_at) || last.is_some_and(|last| ahead(last.saturating_add(interval)))
 }
@@ -151,7 +148,7 @@ pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<E
         key: settle.key.clone(),
         state,
         answer: settle.answer.clone(),
-        due_at: context.now.saturating_add(TRY_AGAIN),
+        due_at: context.now, // when to try again is the business of a sync
         external: draft.record()?.external,
         unsettled: draft.record()?.unsettled,
     };
