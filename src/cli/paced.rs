@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tillbook::domain::{Answer, Facts, GatewayName, Reference};
+use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference};
 use tillbook::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall,
 };
@@ -71,7 +71,7 @@ impl Gateway for Paced {
         })
     }
 
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
             self.turn().await;
             self.gateway.probe(call).await

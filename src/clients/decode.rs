@@ -3,7 +3,9 @@
 
 use thiserror::Error;
 
-use crate::domain::{Answer, Facts, Money, Outcome, Timestamp};
+pub use crate::gateway::SeenRefund;
+
+use crate::domain::{Answer, Facts, Timestamp};
 use crate::gateway::BadRow;
 
 /// What a body says.
@@ -25,25 +27,6 @@ pub enum Decoded {
         /// The rows that could not be read.
         bad_rows: Vec<BadRow>,
     },
-}
-
-/// One refund as an upstream shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenRefund {
-    /// The number we gave it, where the upstream takes and shows one.
-    pub key: Option<String>,
-    /// The upstream's own number of it.
-    pub upstream_refund_no: Option<String>,
-    /// The numbers of its order, by kind.
-    pub order: Vec<(String, String)>,
-    /// Its amount, if shown.
-    pub amount: Option<Money>,
-    /// What its status tells about the money.
-    pub outcome: Outcome,
-    /// The upstream's own word for that.
-    pub upstream_status: Option<String>,
-    /// When it was done.
-    pub at: Option<Timestamp>,
 }
 
 /// What the ledger makes of a body that `operation` of `gateway` was answered with; `now` becomes the time of asking.

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Answer, Baseline, DeviceName, Facts, Money, OrderId, RefundKey, RefundState, Requested, Timestamp,
+    AccountName, Answer, Baseline, DeviceName, Facts, Finding, Money, OrderId, RefundKey, RefundState, Requested,
+    Timestamp, Verdict,
 };
 
 /// One thing that happened to one order.
@@ -44,6 +45,9 @@ pub enum Event {
         by: Option<String>,
         /// Not to be sent before this.
         due_at: Timestamp,
+        /// Whether it waits for a person's approval.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        needs_approval: bool,
     },
     /// An attempt begins: written before the first byte leaves. The claim of the one who sends.
     AttemptStarted {
@@ -68,6 +72,42 @@ pub enum Event {
         external: Money,
         /// What is still unexplained, computed anew.
         unsettled: Money,
+        /// Whether a fence shut the attempt out: proven not executed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fenced: bool,
+    },
+    /// The upstream was asked what became of a refund, and nothing was proven: kept as evidence.
+    Probed {
+        /// Which refund.
+        key: RefundKey,
+        /// What was found.
+        finding: Box<Finding>,
+    },
+    /// A person settled it, with the evidence before them.
+    Judged {
+        /// Which refund.
+        key: RefundKey,
+        /// What became of it, by their word.
+        verdict: Verdict,
+        /// Who.
+        by: String,
+        /// Why.
+        note: String,
+        /// Not to be sent before this, if it is queued again.
+        due_at: Timestamp,
+        /// Refunds made elsewhere, computed anew.
+        external: Money,
+        /// What is still unexplained, computed anew.
+        unsettled: Money,
+    },
+    /// A person let it go out that had to wait for them.
+    RefundApproved {
+        /// Which refund.
+        key: RefundKey,
+        /// Who.
+        by: String,
+        /// Not to be sent before this.
+        due_at: Timestamp,
     },
     /// Nobody knows how the attempt ended: the process died while sending.
     AttemptLost {
@@ -100,6 +140,9 @@ impl Event {
             Event::RefundHeld { .. } => "refund_held",
             Event::AttemptStarted { .. } => "attempt_started",
             Event::Answered { .. } => "answered",
+            Event::Probed { .. } => "probed",
+            Event::Judged { .. } => "judged",
+            Event::RefundApproved { .. } => "refund_approved",
             Event::AttemptLost { .. } => "attempt_lost",
             Event::RefundToReview { .. } => "refund_to_review",
             Event::RefundCanceled { .. } => "refund_canceled",

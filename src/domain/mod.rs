@@ -5,6 +5,7 @@
 
 pub mod decide;
 mod event;
+mod finding;
 mod id;
 mod money;
 mod order;
@@ -15,8 +16,10 @@ mod rejection;
 mod rules;
 mod time;
 mod totals;
+mod verdict;
 
 pub use event::{ChainHash, Entry, Event};
+pub use finding::{Finding, Proof};
 pub use id::{AccountName, DeviceName, GatewayName, NameError, OrderId, Reference, RefundKey, check_number};
 pub use money::{Money, MoneyError};
 pub use order::{Facts, OrderStatus, PaidAtSource, PaymentMethod, RefundStatus};
@@ -26,3 +29,4 @@ pub use refund::{Baseline, Refund, RefundState, Requested};
 pub use rejection::Rejection;
 pub use rules::{InFlight, Interval, Rules};
 pub use time::Timestamp;
+pub use verdict::Verdict;

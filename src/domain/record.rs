@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ChainHash, Entry, Event, Facts, Money, OrderId, OrderStatus, Outcome, Refund, RefundKey, RefundState,
-    RefundStatus, Timestamp,
+    AccountName, ChainHash, Entry, Event, Facts, Finding, Money, OrderId, OrderStatus, Outcome, Refund, RefundKey,
+    RefundState, RefundStatus, Timestamp,
 };
 
 /// The unit of atomicity: one order with all that happened to it, folded from its events.
@@ -116,7 +116,7 @@ impl OrderRecord {
 
     /// The refunds that the upstream may or may not have executed: U of the design.
     pub(crate) fn unsettled_refunds(&self) -> impl Iterator<Item = &Refund> {
-        self.refunds.iter().filter(|refund| in_u(refund))
+        self.refunds.iter().filter(|refund| refund.is_unsettled())
     }
 
     /// Folds one entry into a record (`None`: the order's first).
@@ -171,27 +171,17 @@ impl OrderRecord {
                     self.settled_count = self.settled_count.max(facts.refund_count);
                 }
             }
-            Event::RefundHeld { key, requested, amount, memo, by, due_at } => {
+            Event::RefundHeld { key, requested, amount, memo, by, due_at, needs_approval } => {
                 if self.refund(key).is_some() {
                     return Err(BrokenHistory::new(entry, "the order has a refund of that key"));
                 }
+                let device = entry.device.clone();
                 self.refunds.push(Refund {
-                    key: key.clone(),
-                    requested: *requested,
-                    amount: *amount,
-                    state: RefundState::Queued,
-                    attempts: 0,
                     memo: memo.clone(),
                     by: by.clone(),
-                    device: entry.device.clone(),
-                    requested_at: entry.at,
-                    state_at: entry.at,
                     due_at: *due_at,
-                    sent_at: None,
-                    baseline: None,
-                    upstream_refund_no: None,
-                    code: None,
-                    message: None,
+                    awaits_approval: *needs_approval,
+                    ..Refund::queued(key.clone(), *requested, *amount, device, entry.at)
                 });
             }
             Event::AttemptStarted { key, attempt, baseline } => {
@@ -199,8 +189,9 @@ impl OrderRecord {
                 refund.attempts = *attempt;
                 refund.baseline = *baseline;
                 refund.sent_at = Some(entry.at);
+                (refund.probes, refund.last_finding) = (0, None);
             }
-            Event::Answered { key, state, answer, due_at, external, unsettled } => {
+            Event::Answered { key, state, answer, due_at, external, unsettled, fenced } => {
                 let refund = self.step(entry, key, *state)?;
                 refund.due_at = *due_at;
                 if *state == RefundState::Queued || matches!(answer.outcome, Outcome::NotSent | Outcome::Blocked) {
@@ -208,16 +199,42 @@ impl OrderRecord {
                     refund.sent_at = None;
                     refund.baseline = None;
                 }
+                refund.fences = refund.fences.saturating_add(u32::from(*fenced));
                 refund.code.clone_from(&answer.code);
                 refund.message.clone_from(&answer.message);
                 if answer.upstream_refund_no.is_some() {
                     refund.upstream_refund_no.clone_from(&answer.upstream_refund_no);
                 }
-                if *state == RefundState::Succeeded {
-                    self.settled_count = self.settled_count.map(|count| count.saturating_add(1));
-                }
+                self.settled_as(*state);
                 self.outcome_at = self.outcome_at.max(Some(entry.at.max(answer.ended_at)));
                 self.set_external(*external, *unsettled);
+            }
+            Event::Probed { key, finding } => {
+                let refund = self.existing(entry, key)?;
+                refund.probes = refund.probes.saturating_add(1);
+                refund.last_finding = Some(Finding::clone(finding));
+            }
+            Event::Judged { key, verdict, note, due_at, external, unsettled, .. } => {
+                let state = verdict.state();
+                let refund = self.step(entry, key, state)?;
+                refund.message = Some(note.clone());
+                if !matches!(state, RefundState::Succeeded | RefundState::Reversed) {
+                    // By that person's word nothing was executed: there is nothing to compare totals with.
+                    refund.sent_at = None;
+                    refund.baseline = None;
+                }
+                if state == RefundState::Queued {
+                    refund.due_at = *due_at;
+                }
+                self.settled_as(state);
+                self.outcome_at = self.outcome_at.max(Some(entry.at));
+                self.set_external(*external, *unsettled);
+            }
+            Event::RefundApproved { key, by, due_at } => {
+                let refund = self.existing(entry, key)?;
+                refund.awaits_approval = false;
+                refund.approved_by = Some(by.clone());
+                refund.due_at = *due_at;
             }
             Event::AttemptLost { key } => {
                 let refund = self.step(entry, key, RefundState::InDoubt)?;
@@ -243,30 +260,27 @@ impl OrderRecord {
         }
     }
 
+    /// Keeps the upstream's count of refunds in step with our own successes.
+    fn settled_as(&mut self, state: RefundState) {
+        if state == RefundState::Succeeded {
+            self.settled_count = self.settled_count.map(|count| count.saturating_add(1));
+        }
+    }
+
+    fn existing(&mut self, entry: &Entry, key: &RefundKey) -> Result<&mut Refund, BrokenHistory> {
+        let refund = self.refunds.iter_mut().find(|refund| refund.key == *key);
+        refund.ok_or_else(|| BrokenHistory::new(entry, "the order has no refund of that key"))
+    }
+
     /// Moves a refund to `next` if the transition table allows it.
     fn step(&mut self, entry: &Entry, key: &RefundKey, next: RefundState) -> Result<&mut Refund, BrokenHistory> {
-        let Some(refund) = self.refunds.iter_mut().find(|refund| refund.key == *key) else {
-            return Err(BrokenHistory::new(entry, "the order has no refund of that key"));
-        };
+        let refund = self.existing(entry, key)?;
         if !refund.state.may_become(next) {
             return Err(BrokenHistory::new(entry, "the refund's state does not allow it"));
         }
         refund.state = next;
         refund.state_at = entry.at;
         Ok(refund)
-    }
-}
-
-/// In Sending, Accepted, InDoubt, or in Review after an attempt that is not proven unexecuted.
-fn in_u(refund: &Refund) -> bool {
-    match refund.state {
-        RefundState::Sending | RefundState::Accepted | RefundState::InDoubt => true,
-        RefundState::Review => refund.sent_at.is_some(),
-        RefundState::Queued
-        | RefundState::Succeeded
-        | RefundState::Declined
-        | RefundState::Canceled
-        | RefundState::Reversed => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceName, Money, RefundKey, Timestamp};
+use super::{DeviceName, Finding, Money, RefundKey, Timestamp};
 
 /// Where a refund stands. Exhaustive on purpose: a new state must break its users' builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -194,6 +194,77 @@ pub struct Refund {
     pub code: Option<String>,
     /// The last words about it: the upstream's, or ours on why it waits.
     pub message: Option<String>,
+    /// Whether a person must approve it before it goes out (the account's `hold_above`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub awaits_approval: bool,
+    /// Who approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// How many of its attempts were shut out by a fence, each proven not executed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fences: u32,
+    /// How often the upstream was asked what became of its last attempt, as far as the answers were kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub probes: u32,
+    /// What the last of these questions found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_finding: Option<Finding>,
+}
+
+impl Refund {
+    /// A refund as it is when its amount is set aside, due at once.
+    #[must_use]
+    pub fn queued(key: RefundKey, requested: Requested, amount: Money, device: DeviceName, at: Timestamp) -> Refund {
+        Refund {
+            key,
+            requested,
+            amount,
+            state: RefundState::Queued,
+            attempts: 0,
+            memo: None,
+            by: None,
+            device,
+            requested_at: at,
+            state_at: at,
+            due_at: at,
+            sent_at: None,
+            baseline: None,
+            upstream_refund_no: None,
+            code: None,
+            message: None,
+            awaits_approval: false,
+            approved_by: None,
+            fences: 0,
+            probes: 0,
+            last_finding: None,
+        }
+    }
+
+    /// Whether the upstream may or may not have executed it: sending, accepted, in doubt, or in review
+    /// after an attempt that is not proven unexecuted. Such refunds are asked about until they are settled.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        match self.state {
+            RefundState::Sending | RefundState::Accepted | RefundState::InDoubt => true,
+            RefundState::Review => self.sent_at.is_some(),
+            RefundState::Queued
+            | RefundState::Succeeded
+            | RefundState::Declined
+            | RefundState::Canceled
+            | RefundState::Reversed => false,
+        }
+    }
+}
+
+// serde hands these a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 #[cfg(test)]

@@ -4,16 +4,17 @@
 //! [`clients`](crate::clients); a user may write another. No generated type and no HTTP type is
 //! seen here. Start reading at [`Gateway`].
 
+mod page;
 mod read_error;
 
 use std::time::Duration;
 
 pub use crate::future::BoxFuture;
+pub use page::{BadRow, Mentioned, OrderFilter, OrderPage, PageAt, RefundPage, RefundSpan, SeenRefund};
 pub use read_error::{ReadError, ReadErrorKind};
 
 use crate::domain::{
-    Answer, Baseline, Facts, GatewayName, InFlight, Interval, Money, OrderStatus, PaymentMethod, Reference, Refund,
-    RefundStatus, Rules, Timestamp,
+    Answer, Baseline, Facts, Finding, GatewayName, InFlight, Interval, Money, Reference, Refund, Rules, Timestamp,
 };
 
 /// An adapter to one upstream with one merchant's credentials.
@@ -50,12 +51,39 @@ pub trait Gateway: Send + Sync + 'static {
     /// Sends one refund, once. Never fails: whatever happens on the way is an outcome.
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer>;
 
-    /// Asks what became of a refund. The answer's outcome is `InDoubt` where the upstream's words
-    /// prove nothing.
+    /// Asks what became of a refund: by its own number where the upstream takes or gave one, else by
+    /// what is like it. The outcome is `InDoubt` where the upstream's words prove nothing, never
+    /// `NotSent` or `Blocked`. Totals are not this question's business: the ledger reads them from
+    /// [`Gateway::fetch_order`].
     ///
     /// # Errors
     /// As [`Gateway::fetch_order`].
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>>;
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>>;
+
+    /// Shuts the door on a refund that may still arrive, where the upstream can
+    /// ([`Capabilities::fence`]). `NotSent` in the finding is the proof: nothing was executed and
+    /// nothing will be under this number; any other outcome is what a probe would have found. The
+    /// same question may be asked again.
+    ///
+    /// # Errors
+    /// As [`Gateway::fetch_order`]; `Unsupported` unless the upstream can. After an error nobody
+    /// knows whether the door is shut.
+    fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
+        let _ = call;
+        let error = ReadError::new(ReadErrorKind::Unsupported, format!("{} has no fence", self.name()));
+        Box::pin(std::future::ready(Err(error)))
+    }
+
+    /// Asks for one page of the refunds of a span of time, whoever made them, where the upstream lists
+    /// them ([`Capabilities::lists_refunds`]).
+    ///
+    /// # Errors
+    /// As [`Gateway::list_orders`].
+    fn list_refunds<'a>(&'a self, span: RefundSpan, page: PageAt) -> BoxFuture<'a, Result<RefundPage, ReadError>> {
+        let _ = (span, page);
+        let error = ReadError::new(ReadErrorKind::Unsupported, format!("{} lists no refunds", self.name()));
+        Box::pin(std::future::ready(Err(error)))
+    }
 
     /// One cheap safe call that proves credentials and reachability, with what it found in words.
     ///
@@ -77,6 +105,8 @@ pub struct RefundCall {
     pub paid: Money,
     /// The upstream's totals before the attempt.
     pub baseline: Option<Baseline>,
+    /// The upstream's numbers of the order's other refunds: their rows are not this refund's.
+    pub others: Vec<String>,
 }
 
 /// What an upstream can and cannot do.
@@ -93,6 +123,8 @@ pub struct Capabilities {
     pub client_refund_number: bool,
     /// Whether a door can be shut on a refund that has not arrived (hydrogen's function: `void`).
     pub fence: bool,
+    /// Whether refunds can be listed by time, whoever made them.
+    pub lists_refunds: bool,
     /// The kinds of number by which [`Gateway::fetch_order`] can ask, best first.
     pub fetch_by: &'static [&'static str],
     /// How long after the payment refunds are taken, where documented.
@@ -113,55 +145,6 @@ impl Capabilities {
             sole_refunder: true,
         }
     }
-}
-
-/// Which orders to list. An upstream applies what it can; the caller checks the rest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrderFilter {
-    /// Only in this status.
-    pub status: Option<OrderStatus>,
-    /// Only with this refund status.
-    pub refund_status: Option<RefundStatus>,
-    /// Only paid this way.
-    pub payment_method: Option<PaymentMethod>,
-    /// Made or paid (whichever the upstream filters by) at or after.
-    pub from: Option<Timestamp>,
-    /// Made or paid before.
-    pub to: Option<Timestamp>,
-}
-
-/// Where a page begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageAt {
-    /// How many rows to skip.
-    pub offset: u64,
-    /// How many rows to give, at most.
-    pub limit: u32,
-}
-
-/// One page of orders.
-#[derive(Clone, Debug, Default)]
-pub struct OrderPage {
-    /// The orders that could be read.
-    pub orders: Vec<Facts>,
-    /// Orders that are named without their facts (Fubei's bill has neither state nor refunds): those
-    /// not known yet are to be fetched one by one.
-    pub mentioned: Vec<Reference>,
-    /// The rows that could not.
-    pub bad_rows: Vec<BadRow>,
-    /// Where the next page begins; `None`: this was the last.
-    pub next: Option<u64>,
-    /// How many rows there are in all, if the upstream says.
-    pub total: Option<u64>,
-}
-
-/// A row that could not be read: it does not lose its page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadRow {
-    /// Where in the answer, and which field: `objects[3].total_cost`.
-    pub path: String,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 /// What a check found.

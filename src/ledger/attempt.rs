@@ -123,7 +123,7 @@ impl Inner {
         let call = self.call(record, key)?;
         let from = call.refund.state;
         let asked = account.gateway.probe(&call).await;
-        let answer = asked.map_err(|error| Error::Upstream { account: account.name.clone(), error })?;
+        let answer = asked.map_err(|error| Error::Upstream { account: account.name.clone(), error })?.answer;
         if matches!(answer.outcome, Outcome::InDoubt | Outcome::NotSent | Outcome::Blocked) {
             return Ok(record.clone()); // it proves nothing
         }
@@ -164,7 +164,9 @@ impl Inner {
             return Err(Error::TaskLost(format!("order {} cannot be asked about: it is provisional", record.id)));
         };
         let references: Vec<Reference> = record.facts.all_references().collect();
-        Ok(RefundCall { baseline: refund.baseline, refund, references, native, paid: record.paid() })
+        let others = record.refunds.iter().filter(|other| other.key != *key);
+        let others = others.filter_map(|other| other.upstream_refund_no.clone()).collect();
+        Ok(RefundCall { baseline: refund.baseline, refund, references, native, paid: record.paid(), others })
     }
 
     /// Reads every refund that was being sent when the process ended as what it is: in doubt.

@@ -208,6 +208,9 @@ fn ends_an_attempt(event: &Event) -> bool {
         | Event::FactsSeen { .. }
         | Event::RefundHeld { .. }
         | Event::AttemptStarted { .. }
+        | Event::Probed { .. }
+        | Event::Judged { .. }
+        | Event::RefundApproved { .. }
         | Event::RefundCanceled { .. } => false,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::domain::{OrderStatus, Reference};
-use crate::gateway::{OrderFilter, PageAt};
+use crate::domain::OrderStatus;
+use crate::gateway::{Mentioned, OrderFilter, PageAt};
 use crate::ledger::{Account, Error, Ledger, Wanted};
 
 use super::{AccountReport, Progress, Reach, Watcher};
@@ -70,11 +70,11 @@ pub(super) async fn pull(
 async fn meet(
     ledger: &Ledger,
     account: &Account,
-    mentioned: Vec<Reference>,
+    mentioned: Vec<Mentioned>,
     report: &mut AccountReport,
 ) -> Result<bool, Error> {
-    for reference in mentioned {
-        let wanted = Wanted::from(reference);
+    for mention in mentioned {
+        let wanted = Wanted::from(mention.number);
         match meet_one(ledger, account, &wanted, report).await {
             Ok(()) => {}
             Err(Error::Upstream { error, .. }) if Reach::after(&error) == Reach::No => {

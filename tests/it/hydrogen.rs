@@ -49,29 +49,21 @@ fn user_gateway(http: HttpSettings) -> HydrogenGateway {
 fn refund_call(key: &str, amount_fen: i64, references: &[(&str, &str)]) -> RefundCall {
     let now = at("2018-10-13T00:00:00Z");
     let amount = fen(amount_fen);
+    let key = RefundKey::new(key).expect("valid");
+    let device = DeviceName::new("till-3").expect("valid");
     RefundCall {
         refund: Refund {
-            key: RefundKey::new(key).expect("valid"),
-            requested: Requested::Exactly(amount),
-            amount,
             state: RefundState::Sending,
             attempts: 1,
             memo: some("部分退款"),
-            by: None,
-            device: DeviceName::new("till-3").expect("valid"),
-            requested_at: now,
-            state_at: now,
-            due_at: now,
             sent_at: Some(now),
-            baseline: None,
-            upstream_refund_no: None,
-            code: None,
-            message: None,
+            ..Refund::queued(key, Requested::Exactly(amount), amount, device, now)
         },
         references: references.iter().map(|(kind, number)| reference(kind, number)).collect(),
         native: reference("transaction_no", "XDiXbfLFyd8DpxSWqBUcb2jW1AvhVORC"),
         paid: fen(39_800),
         baseline: None,
+        others: Vec::new(),
     }
 }
 

@@ -46,28 +46,21 @@ fn gateway(http: HttpSettings) -> TradeOrderGateway {
 fn refund_call(amount_fen: i64, upstream_refund_no: Option<&str>) -> RefundCall {
     let now = at("2019-08-24T00:00:00Z");
     let amount = fen(amount_fen);
+    let key = RefundKey::new("till-3-0001").expect("valid");
+    let device = DeviceName::new("till-3").expect("valid");
     RefundCall {
         refund: Refund {
-            key: RefundKey::new("till-3-0001").expect("valid"),
-            requested: Requested::Exactly(amount),
-            amount,
             state: RefundState::Sending,
             attempts: 1,
             memo: some("用户退款"),
-            by: None,
-            device: DeviceName::new("till-3").expect("valid"),
-            requested_at: now,
-            state_at: now,
-            due_at: now,
             sent_at: Some(now),
-            baseline: None,
             upstream_refund_no: upstream_refund_no.map(str::to_owned),
-            code: None,
-            message: None,
+            ..Refund::queued(key, Requested::Exactly(amount), amount, device, now)
         },
         references: vec![native()],
         native: native(),
         paid: fen(1_900),
         baseline: None,
+        others: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use crate::clients::call::{Call, RawAnswer};
 use crate::clients::classify;
 use crate::clients::wire::Yuan;
 use crate::domain::{Facts, Timestamp};
-use crate::gateway::{BadRow, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind};
+use crate::gateway::{BadRow, Mentioned, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind};
 
 use super::api::types;
 use super::decode;
@@ -95,7 +95,13 @@ impl FubeiGateway {
         let next = u64::from(number) * u64::from(rows);
         let more = here > 0 && total.map_or(here >= rows as usize, |total| next < total);
         Ok(OrderPage {
-            mentioned: bill.orders.into_iter().filter_map(|order| order.native).collect(),
+            mentioned: bill
+                .orders
+                .into_iter()
+                .filter_map(|order| {
+                    Some(Mentioned { number: order.native?, paid: Some(order.paid), paid_at: order.paid_at })
+                })
+                .collect(),
             bad_rows: bill.bad_rows,
             next: more.then_some(next),
             total,

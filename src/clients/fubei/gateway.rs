@@ -10,7 +10,7 @@ use crate::clients::failure::Failure;
 use crate::clients::fields::Strange;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::wire::Yuan;
-use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
+use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
@@ -321,6 +321,7 @@ impl Gateway for FubeiGateway {
             lists_orders: true,
             lists_by_time: true,
             client_refund_number: true,
+            lists_refunds: false,
             fence: false,
             fetch_by: FETCH_BY,
             refund_window: Some(Duration::from_secs(90 * 24 * 60 * 60)),
@@ -340,12 +341,14 @@ impl Gateway for FubeiGateway {
         Box::pin(self.send(call))
     }
 
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
-            match self.ask(call).await {
-                Err(error) if self.renew_after(&error) => self.ask(call).await,
-                asked => asked,
-            }
+            let asked_at = now();
+            let answer = match self.ask(call).await {
+                Err(error) if self.renew_after(&error) => self.ask(call).await?,
+                asked => asked?,
+            };
+            Ok(Finding::new(answer, asked_at))
         })
     }
 

@@ -9,7 +9,7 @@ use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::reread;
 use crate::clients::wire::{JsonText, YuanText};
-use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
+use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
@@ -291,6 +291,7 @@ impl Gateway for HydrogenGateway {
             lists_orders: true,
             lists_by_time: false,
             client_refund_number: true,
+            lists_refunds: false,
             fence: true,
             fetch_by: FETCH_BY,
             refund_window: None,
@@ -310,8 +311,12 @@ impl Gateway for HydrogenGateway {
         Box::pin(self.send(call))
     }
 
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
-        Box::pin(async move { reread::read(&self.secrets(), || self.look_up(call)).await })
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
+        Box::pin(async move {
+            let asked_at = now();
+            let answer = reread::read(&self.secrets(), || self.look_up(call)).await?;
+            Ok(Finding::new(answer, asked_at))
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {

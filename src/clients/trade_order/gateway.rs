@@ -11,7 +11,7 @@ use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::reread;
 use crate::clients::wire::YuanText;
-use crate::domain::{Answer, BlockReason, Facts, GatewayName, Outcome, Reference, Timestamp};
+use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
@@ -193,6 +193,7 @@ impl Gateway for TradeOrderGateway {
             lists_orders: true,
             lists_by_time: true,
             client_refund_number: false,
+            lists_refunds: false,
             fence: false,
             fetch_by: FETCH_BY,
             refund_window: None,
@@ -212,8 +213,12 @@ impl Gateway for TradeOrderGateway {
         Box::pin(self.send(call))
     }
 
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
-        Box::pin(async move { reread::read(&self.secrets(), || self.ask(call)).await })
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
+        Box::pin(async move {
+            let asked_at = now();
+            let answer = reread::read(&self.secrets(), || self.ask(call)).await?;
+            Ok(Finding::new(answer, asked_at))
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {

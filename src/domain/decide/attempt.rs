@@ -151,6 +151,7 @@ pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<E
         due_at: context.now, // when to try again is the business of a sync
         external: draft.record()?.external,
         unsettled: draft.record()?.unsettled,
+        fenced: false,
     };
     // Fold it once to let the totals see the record as it will be.
     let mut after = Draft { context, record: draft.record.clone(), events: Vec::new() };

@@ -93,6 +93,7 @@ pub fn refund(context: &Context, found: &Found, command: &RefundCommand) -> Resu
         memo: command.memo.clone(),
         by: command.by.clone(),
         due_at,
+        needs_approval: false,
     })?;
     if let Some(seen) = &command.fresh
         && due_at <= context.now

@@ -61,29 +61,21 @@ fn refund_call(baseline: Option<(i64, u32)>) -> RefundCall {
         count: Some(count),
         asked_at: at(1_496_369_000),
     });
+    let key = RefundKey::new("R20170602000001").expect("valid");
+    let device = DeviceName::new("till-3").expect("valid");
+    let (requested, now) = (Requested::Exactly(fen(1_050)), at(1_496_369_000));
     RefundCall {
         refund: Refund {
-            key: RefundKey::new("R20170602000001").expect("valid"),
-            requested: Requested::Exactly(fen(1_050)),
-            amount: fen(1_050),
             state: RefundState::Sending,
             attempts: 1,
-            memo: None,
-            by: None,
-            device: DeviceName::new("till-3").expect("valid"),
-            requested_at: at(1_496_369_000),
-            state_at: at(1_496_369_000),
-            due_at: at(1_496_369_000),
-            sent_at: None,
             baseline,
-            upstream_refund_no: None,
-            code: None,
-            message: None,
+            ..Refund::queued(key, requested, fen(1_050), device, now)
         },
         references: vec![order_sn()],
         native: order_sn(),
         paid: fen(8_000),
         baseline,
+        others: Vec::new(),
     }
 }
 

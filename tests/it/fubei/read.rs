@@ -14,11 +14,11 @@ async fn a_probe_reads_the_row_or_brings_evidence() {
     let call = refund_call(Some((0, 0)));
     let found = gateway.probe(&call).await.expect("an answer");
     let words = some("退款查询成功: REFUND_SUCCESS");
-    assert_eq!(parts(found), (Outcome::Succeeded, None, some("20170602100603639901"), some("200"), words));
+    assert_eq!(parts(found.answer), (Outcome::Succeeded, None, some("20170602100603639901"), some("200"), words));
     let absent = gateway.probe(&call).await.expect("an answer");
     let evidence = "refund.query knows no such number: 退款不存在 (REFUND_NOT_EXIST); \
                     refund.statistics is as before the attempt";
-    assert_eq!(parts(absent), (Outcome::InDoubt, None, None, None, some(evidence)));
+    assert_eq!(parts(absent.answer), (Outcome::InDoubt, None, None, None, some(evidence)));
     let asked: Value = serde_json::from_str(&server.requests()[0].body).expect("JSON");
     assert_eq!(asked["method"], "openapi.payment.order.refund.query");
     let biz = r#"{"merchant_refund_sn":"R20170602000001","order_sn":"20170601215348178414"}"#;

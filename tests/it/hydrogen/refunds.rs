@@ -226,7 +226,7 @@ async fn a_lookup_proves_what_is_kept_and_nothing_by_absence() {
         (state("void"), Outcome::Declined),
     ] {
         let server = WireServer::start([act]).await;
-        let answer = gateway(settings(&server.base_url)).probe(&sample_call()).await.expect("an answer");
+        let answer = gateway(settings(&server.base_url)).probe(&sample_call()).await.expect("an answer").answer;
         assert_eq!(answer.outcome, outcome, "{answer:?}");
         let [request] = server.requests().try_into().expect("one request");
         let sent: Value = serde_json::from_str(&request.body).expect("JSON");

@@ -148,7 +148,7 @@ async fn what_a_lost_refund_did_is_asked_by_its_key() {
         let refund = call(&order, key, 1_000);
         let answer = gateway.refund(&refund).await;
         assert_eq!(answer.outcome, told, "{kind:?}: {answer:?}");
-        let probed = gateway.probe(&refund).await.expect("an answer");
+        let probed = gateway.probe(&refund).await.expect("an answer").answer;
         assert_eq!(probed.outcome, asked, "{kind:?}: {probed:?}");
         assert_eq!(sandbox.books().money_out_fen(UPSTREAM, &order.id), Some(out), "{kind:?}");
     }

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tillbook::domain::{
-    Answer, BlockReason, Facts, GatewayName, Money, OrderStatus, Outcome, PaidAtSource, Reference, RefundKey, Timestamp,
+    Answer, BlockReason, Facts, Finding, GatewayName, Money, OrderStatus, Outcome, PaidAtSource, Reference, RefundKey,
+    Timestamp,
 };
 use tillbook::gateway::{
-    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
+    BoxFuture, Capabilities, Checked, Gateway, Mentioned, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind,
+    RefundCall,
 };
 use tokio::sync::Semaphore;
 
@@ -205,6 +207,7 @@ impl Gateway for Desk {
             lists_orders: true,
             lists_by_time: true,
             client_refund_number: self.takes_client_number,
+            lists_refunds: false,
             fence: false,
             fetch_by: &["order_sn"],
             refund_window: None,
@@ -245,7 +248,7 @@ impl Gateway for Desk {
                 numbers.iter().skip(skip).take(most).filter_map(|number| books.facts(number)).collect();
             let next = (skip + orders.len() < numbers.len()).then_some(page.offset + orders.len() as u64);
             let (orders, mentioned) = if books.only_names {
-                (Vec::new(), orders.into_iter().filter_map(|facts| facts.native).collect())
+                (Vec::new(), orders.into_iter().filter_map(mentioned).collect())
             } else {
                 (orders, Vec::new())
             };
@@ -278,14 +281,15 @@ impl Gateway for Desk {
         })
     }
 
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Answer, ReadError>> {
+    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
             let books = self.books();
             if let Some(error) = books.down.clone() {
                 return Err(error);
             }
             let done = !books.probes_are_silent && books.refunds.iter().any(|(_, key, _)| *key == call.refund.key);
-            Ok(Answer::new(if done { Outcome::Succeeded } else { Outcome::InDoubt }, now()))
+            let answer = Answer::new(if done { Outcome::Succeeded } else { Outcome::InDoubt }, now());
+            Ok(Finding::new(answer, now()))
         })
     }
 
@@ -294,4 +298,9 @@ impl Gateway for Desk {
         let checked = Checked { proven: vec!["open".to_owned()], warnings: Vec::new(), upstream_time: None };
         Box::pin(async move { down.map_or(Ok(checked), Err) })
     }
+}
+
+/// The order as a bill names it.
+fn mentioned(facts: Facts) -> Option<Mentioned> {
+    Some(Mentioned { number: facts.native?, paid: Some(facts.paid), paid_at: facts.paid_at })
 }

@@ -133,7 +133,8 @@ fn rows(change: impl Fn(&mut Value)) -> Act {
 
 async fn probe(act: Act) -> Answer {
     let server = WireServer::start([act]).await;
-    let answer = gateway(settings(&server.base_url)).probe(&refund_call(500, Some(NUMBER))).await.expect("an answer");
+    let answer =
+        gateway(settings(&server.base_url)).probe(&refund_call(500, Some(NUMBER))).await.expect("an answer").answer;
     let [request] = server.requests().try_into().expect("one request");
     assert_eq!(request.line, format!("GET /api/refund_order/list?limit=20&mchRefundNo={NUMBER}&page=1"));
     answer
@@ -172,7 +173,7 @@ async fn a_probe_believes_the_row_that_bears_the_number_and_the_amount() {
 #[tokio::test]
 async fn a_probe_without_a_number_asks_nothing() {
     let server = WireServer::start([]).await;
-    let answer = gateway(settings(&server.base_url)).probe(&refund_call(500, None)).await.expect("an answer");
+    let answer = gateway(settings(&server.base_url)).probe(&refund_call(500, None)).await.expect("an answer").answer;
     assert_eq!((answer.outcome, server.requests().len()), (Outcome::InDoubt, 0));
 }
 

@@ -79,9 +79,9 @@ async fn refunds_move_money_until_nothing_is_left() {
     let part = gateway.refund(&call(&order, 501, None)).await;
     assert_eq!(told(&part), (Outcome::Succeeded, None, "0"));
     let number = part.upstream_refund_no.expect("a number");
-    let probed = gateway.probe(&call(&order, 501, Some(&number))).await.expect("an answer");
+    let probed = gateway.probe(&call(&order, 501, Some(&number))).await.expect("an answer").answer;
     assert_eq!((probed.outcome, probed.upstream_refund_no), (Outcome::Succeeded, Some(number.clone())));
-    let other = gateway.probe(&call(&order, 500, Some(&number))).await.expect("an answer");
+    let other = gateway.probe(&call(&order, 500, Some(&number))).await.expect("an answer").answer;
     assert_eq!(other.outcome, Outcome::InDoubt, "another amount");
     let facts = gateway.fetch_order(&[reference("tradeOrderId", &order.id)]).await.expect("an answer");
     assert_eq!(facts.expect("an order").refunded, Some(fen(501)));
@@ -106,9 +106,9 @@ async fn a_refund_under_way_makes_the_order_busy_until_it_ends() {
     let busy = gateway.refund(&call(&order, 300, None)).await;
     assert_eq!(told(&busy), (Outcome::Blocked, Some(BlockReason::Busy), "12077"));
     let asked = call(&order, 500, Some(&number));
-    assert_eq!(gateway.probe(&asked).await.expect("an answer").outcome, Outcome::Accepted);
+    assert_eq!(gateway.probe(&asked).await.expect("an answer").answer.outcome, Outcome::Accepted);
     sandbox.release(UPSTREAM, &number, Settlement::Succeeded).expect("released");
-    assert_eq!(gateway.probe(&asked).await.expect("an answer").outcome, Outcome::Succeeded);
+    assert_eq!(gateway.probe(&asked).await.expect("an answer").answer.outcome, Outcome::Succeeded);
     assert_eq!(told(&gateway.refund(&call(&order, 300, None)).await).0, Outcome::Succeeded);
     assert_eq!(sandbox.books().money_out_fen(UPSTREAM, &order.id), Some(800));
 }
