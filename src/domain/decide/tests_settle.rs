@@ -294,3 +294,17 @@ fn an_order_that_the_upstream_does_not_know_for_a_day_goes_to_a_person() {
     assert_eq!((story.state("a"), story.record().held()), (RefundState::Review, yuan("30")));
     assert_ne!(story.record().held(), Money::ZERO);
 }
+
+#[test]
+fn a_window_is_counted_on_the_upstreams_clock_where_it_shows_it() {
+    let mut story = Story::paid();
+    story.rules.refund_window = Some(Duration::from_secs(90 * 86_400));
+    // Here it is a year later, upstream it is still the day of the payment.
+    let upstream = story.context().now;
+    story.second += 365 * 24 * HOUR;
+    assert_eq!(rejected(story.hold("a", "10")).kind(), "window_closed");
+    story.facts.upstream_time = Some(upstream);
+    assert_eq!(story.send("a", "10"), Ok(vec!["refund_held", "attempt_started"]));
+    assert_eq!(story.record().facts.upstream_time, None, "it is not kept");
+    assert_eq!(story.see(), Ok(vec![]), "another time of answering is no news");
+}
