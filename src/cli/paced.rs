@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference};
 use tillbook::gateway::{
-    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall,
+    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall, RefundPage,
+    RefundSpan,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
@@ -75,6 +76,20 @@ impl Gateway for Paced {
         Box::pin(async move {
             self.turn().await;
             self.gateway.probe(call).await
+        })
+    }
+
+    fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
+        Box::pin(async move {
+            self.turn().await;
+            self.gateway.fence(call).await
+        })
+    }
+
+    fn list_refunds<'a>(&'a self, span: RefundSpan, page: PageAt) -> BoxFuture<'a, Result<RefundPage, ReadError>> {
+        Box::pin(async move {
+            self.turn().await;
+            self.gateway.list_refunds(span, page).await
         })
     }
 
