@@ -4,12 +4,14 @@
 //! [`clients`](crate::clients); a user may write another. No generated type and no HTTP type is
 //! seen here. Start reading at [`Gateway`].
 
+mod limited;
 mod page;
 mod read_error;
 
 use std::time::Duration;
 
 pub use crate::future::BoxFuture;
+pub(crate) use limited::Limited;
 pub use page::{BadRow, Mentioned, OrderFilter, OrderPage, PageAt, RefundPage, RefundSpan, SeenRefund};
 pub use read_error::{ReadError, ReadErrorKind};
 
