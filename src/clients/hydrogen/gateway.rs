@@ -77,6 +77,10 @@ pub struct HydrogenGateway {
 /// The numbers by which hydrogen can be asked, best first.
 const FETCH_BY: &[&str] = &[orders::NATIVE, "trade_no", "id"];
 
+/// The free plan allows 50 requests a minute for the whole application (hydrogen's documentation,
+/// support/technical-notes.md), which its own customers use too.
+const CALLS_PER_MINUTE: u32 = 20;
+
 /// Runs one op of the cloud function. The mac is filled in where the request is authorized.
 macro_rules! job {
     ($gateway:expr, $call:expr, $method:ident, $op:ident, $job:ident, $args:expr) => {{
@@ -290,12 +294,14 @@ impl Gateway for HydrogenGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: false,
+            lists_every_order: self.settings.orders == OrdersFrom::Function,
             client_refund_number: true,
             lists_refunds: false,
             fence: true,
             fetch_by: FETCH_BY,
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: Some(CALLS_PER_MINUTE),
         }
     }
 

@@ -206,12 +206,14 @@ impl Gateway for Desk {
             refunds: true,
             lists_orders: true,
             lists_by_time: true,
+            lists_every_order: true,
             client_refund_number: self.takes_client_number,
             lists_refunds: false,
             fence: false,
             fetch_by: &["order_sn"],
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: None,
         }
     }
 
