@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tillbook::gateway::Gateway;
 use tillbook::sandbox::{Sandbox, Upstream};
 use tillbook::{AccountSettings, Ledger, RefundState, SyncOptions};
 use tokio::time::Instant;

@@ -43,15 +43,15 @@ pub(super) async fn list(pull: &mut Pull<'_>) -> Result<End, Error> {
             }
             return Ok(End::Stopped);
         }
+        let was_kept_within = round.offset > 0;
         cursor.finish(round);
+        // A round of one page that found nothing new leaves nothing to write.
+        if was_kept_within || cursor != kept {
+            pull.put_cursor(&name, &cursor).await?;
+        }
         if is_last {
-            // A round that found nothing new leaves nothing to write.
-            if cursor != kept {
-                pull.put_cursor(&name, &cursor).await?;
-            }
             return Ok(End::Done);
         }
-        pull.put_cursor(&name, &cursor).await?;
     }
 }
 

@@ -58,7 +58,6 @@ async fn a_page_that_never_comes_keeps_the_top_from_nobody() {
     till.hands.set(till.hands.now().saturating_add(MINUTE * 61));
     till.sync().await;
     till.sync().await;
-    assert!(all(&[("b", 5)]).iter().all(|number| desk.facts(number).native.is_some()));
     let known = till.numbers().await;
     assert!(all(&[("b", 5)]).iter().all(|number| known.contains(number)), "{known:?}");
 }
@@ -95,25 +94,25 @@ async fn a_sync_dropped_anywhere_is_taken_up_by_the_next() {
 
 #[tokio::test]
 async fn orders_that_arrive_while_pages_are_read_push_none_out() {
-    for lists in [Lists::ByTime, Lists::Whole, Lists::OldestFirst, Lists::NextIsAlwaysSet] {
-        for arriving in [1, 30, 100, 150] {
+    for lists in [Lists::Whole, Lists::OldestFirst, Lists::NextIsAlwaysSet] {
+        for arriving in [1, 100, 150] {
             let desk = Desk::that_lists(lists);
-            fill(&desk, "a", 350, DAY);
+            fill(&desk, "a", 250, DAY);
             let till = Till::of(&desk).await;
             let (upstream, mut page) = (desk.clone(), 0);
             desk.before_page(move |_| {
                 page += 1;
-                if page < 6 {
+                if page < 4 {
                     fill(&upstream, &format!("b{page}"), arriving, MINUTE);
                 }
                 Ok(())
             });
             let first = till.sync().await;
             let known = till.numbers().await;
-            assert!(all(&[("a", 350)]).iter().all(|number| known.contains(number)), "{lists:?}, {arriving}");
+            assert!(all(&[("a", 250)]).iter().all(|number| known.contains(number)), "{lists:?}, {arriving}");
             let second = till.sync().await;
-            let mut want: Vec<String> = (1..6).flat_map(|page| all(&[(&format!("b{page}"), arriving)])).collect();
-            want.splice(0..0, all(&[("a", 350)]));
+            let mut want: Vec<String> = (1..4).flat_map(|page| all(&[(&format!("b{page}"), arriving)])).collect();
+            want.splice(0..0, all(&[("a", 250)]));
             assert_eq!(till.numbers().await, want, "{lists:?}, {arriving}");
             assert_eq!(first.orders_new + second.orders_new, want.len() as u64);
         }

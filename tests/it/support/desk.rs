@@ -328,7 +328,8 @@ impl Gateway for Desk {
             if self.lists == Lists::OldestFirst {
                 rows.reverse();
             }
-            let numbers: Vec<String> = rows.into_iter().filter_map(|facts| facts.native.clone()).map(|n| n.number).collect();
+            let numbers: Vec<String> =
+                rows.into_iter().filter_map(|facts| facts.native.clone()).map(|n| n.number).collect();
             let offset = if self.lists == Lists::FirstPageForEver { 0 } else { page.offset };
             let skip = usize::try_from(offset).expect("small");
             let most = usize::try_from(page.limit).expect("small");
