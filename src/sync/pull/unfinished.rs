@@ -1,9 +1,9 @@
 //! One by one, oldest first: orders that are not in a final state and that no list brings.
 //!
-//! Recorded offline and not confirmed; with a refund that is not settled; pending or processing where the
-//! upstream has no list of every order (Fubei). What it costs is bounded per round, and where a round ended
-//! is kept, so that each order gets its turn. Orders older than the account's `history` are left to whoever
-//! asks for them.
+//! Recorded offline and not confirmed; pending or processing where the upstream has no list of every order
+//! (Fubei). Orders with refunds that are not settled are not looked for here: those are asked about on
+//! their own schedule. What it costs is bounded per round, and where a round ended is kept, so that each
+//! order gets its turn. Orders older than the account's `history` are left to whoever asks for them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -149,9 +149,7 @@ fn is_wanted(pull: &Pull<'_>, record: &OrderRecord) -> bool {
     // Final are paid, failed and closed; a word we do not know may become any of them.
     let may_change =
         matches!(record.facts.status, OrderStatus::Pending | OrderStatus::Processing | OrderStatus::Other(_));
-    // A queued refund is left out: fresh facts come before it is sent.
-    let unsettled = record.refunds.iter().any(|refund| refund.is_unsettled());
-    let unfinished = record.provisional || unsettled || (may_change && !capabilities.lists_every_order);
+    let unfinished = record.provisional || (may_change && !capabilities.lists_every_order);
     unfinished && record.facts.all_references().any(|number| capabilities.fetch_by.contains(&number.kind.as_str()))
 }
 

@@ -1,11 +1,10 @@
 //! Orders that no list brings are asked for one by one, oldest first, each in its turn.
 
 use tillbook::gateway::ReadErrorKind;
-use tillbook::{Money, OrderStatus, RecordOrder, RefundState};
+use tillbook::{Money, OrderStatus, RecordOrder};
 
 use super::*;
-use crate::ledger::{request, state, yuan};
-use crate::support::desk::Does;
+use crate::ledger::yuan;
 
 /// A desk whose list only names its paid orders, with that many pending ones, which are known here.
 async fn with_pending(count: u32) -> (Desk, Till) {
@@ -100,20 +99,4 @@ async fn an_order_recorded_offline_is_confirmed_as_soon_as_the_upstream_knows_it
     assert_eq!((report.orders_changed, report.problems), (1, vec![]));
     let record = till.ledger.known_order(&account(), &number.into()).await.expect("reads").expect("known");
     assert!(!record.provisional);
-}
-
-#[tokio::test]
-async fn an_order_with_an_unsettled_refund_is_asked_for() {
-    let desk = Desk::new();
-    let order = desk.order_made("1", "80.00", ago(DAY * 3));
-    let till = Till::of(&desk).await;
-    till.sync().await;
-    desk.script([Does::LoseRequest]);
-    till.ledger.refund(request(&order, "a", "10")).await.expect("refunded");
-    assert_eq!(state(&till.ledger, &order, "a").await, RefundState::InDoubt);
-    let settled = request(&desk.order_made("2", "80.00", ago(DAY * 3)), "b", "10");
-    till.ledger.refund(settled).await.expect("refunded");
-    desk.fetched();
-    till.sync().await;
-    assert_eq!(desk.fetched(), ["1"]);
 }
