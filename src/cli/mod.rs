@@ -6,7 +6,7 @@
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `table`, `fold` | the two streams, the two ways to print, and lists as wide as the terminal |
-//! | `session`, `upstreams`, `paced` | a ledger and its gateways from the configuration |
+//! | `session`, `upstreams` | a ledger and its gateways from the configuration |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
 //!
@@ -21,7 +21,6 @@ mod failures;
 mod fold;
 mod json;
 mod output;
-mod paced;
 mod parse;
 mod session;
 mod specs;

@@ -160,6 +160,11 @@ pub(crate) fn settings(account: &Account) -> AccountSettings {
         refund_interval: account.refund_interval,
         sole_refunder: account.sole_refunder,
         history: account.history,
-        ..AccountSettings::default()
+        hold_above: account.hold_above,
+        provisional_for: account.provisional_for,
+        review_after: account.review_after,
+        probe_schedule: account.probe_schedule.clone(),
+        resend_after_silence: account.resend_after_silence,
+        calls_per_minute: account.calls_per_minute,
     }
 }
