@@ -1,15 +1,18 @@
-//! A round of synchronisation: facts in, queued refunds out, accepted refunds asked about.
+//! A round of synchronisation: facts in, queued refunds out, accepted refunds asked about. And the comparison of a day
+//! with the upstream.
 //!
 //! What must never be here: generated types, and writes that bypass the ledger. Start reading at
-//! [`Ledger::sync`].
+//! [`Ledger::sync`]; [`Ledger::reconcile`] is in a folder of its own.
 
 mod ask;
 mod pull;
 mod push;
+mod reconcile;
 mod report;
 
 use std::sync::Arc;
 
+pub use reconcile::{Difference, DifferenceKind, Kept, Reconciliation, Side, Subject, Tally, Totals};
 pub use report::{AccountReport, Progress, SyncReport};
 
 use crate::domain::AccountName;
