@@ -108,6 +108,10 @@ impl Inside {
     }
 
     pub(crate) fn reverse_refund(&mut self, upstream: Upstream, number: &str) -> Result<(), SandboxError> {
+        if upstream == Upstream::Hydrogen {
+            let why = "hydrogen documents no refund that comes back, and its function would not hear of it";
+            return Err(SandboxError::Invalid(why.to_owned()));
+        }
         let now_s = self.now_s();
         let succeeded = |refund: &usize| self.books.refunds[*refund].state == RefundState::Succeeded;
         let refund = self.books.refund_by(upstream, number).filter(succeeded);

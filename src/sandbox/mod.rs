@@ -246,7 +246,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// [`SandboxError::Invalid`] where no refund of that number has succeeded.
+    /// [`SandboxError::Invalid`] where no refund of that number has succeeded, and for hydrogen, which documents none.
     pub fn reverse_refund(&self, upstream: Upstream, refund: &str) -> Result<(), SandboxError> {
         self.house.shared.change(|inside| inside.reverse_refund(upstream, refund))
     }

@@ -10,6 +10,7 @@ mod ledger_kill;
 mod ledger_races;
 mod ledger_sync;
 mod outside;
+mod reconcile;
 mod sandbox;
 mod specs;
 mod storage;

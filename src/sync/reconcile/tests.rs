@@ -286,14 +286,16 @@ fn matched(random: &mut Random, name: &str) -> Pair {
 fn plant(random: &mut Random, pair: &mut Pair) -> Option<(Subject, DifferenceKind)> {
     let There::Shown(there) = &mut pair.there else { return None };
     let today = |at: Option<Timestamp>| at.is_some_and(|at| day().contains(at));
+    let no_refunds = pair.refunds.is_empty();
     let of_today = pair.refunds.iter_mut().find(|refund| today(Some(refund.at)));
-    match random.below(8) {
+    let (way, more) = (random.below(8), random.fen());
+    match way {
         // An order with refunds that is missing here has more than one difference: its total.
-        0 if today(there.at) && pair.refunds.is_empty() => {
+        0 if today(there.at) && no_refunds => {
             pair.here = None;
             Some((Subject::Order, DifferenceKind::MissingHere))
         }
-        1 if today(there.at) && pair.refunds.is_empty() => {
+        1 if today(there.at) && no_refunds => {
             pair.there = There::Absent;
             Some((Subject::Order, DifferenceKind::MissingThere))
         }
@@ -326,9 +328,8 @@ fn plant(random: &mut Random, pair: &mut Pair) -> Option<(Subject, DifferenceKin
             Some((Subject::Refund, DifferenceKind::StatusDiffers))
         }
         7 => {
-            let amount = random.fen();
-            there.refunded = Some(fen(there.refunded?.fen() + amount));
-            pair.strangers.push(RefundThere { at: Some(hour(20)), ..row(amount, Outcome::Succeeded) });
+            there.refunded = Some(fen(there.refunded?.fen() + more));
+            pair.strangers.push(RefundThere { at: Some(hour(20)), ..row(more, Outcome::Succeeded) });
             Some((Subject::Refund, DifferenceKind::MissingHere))
         }
         _ => None,
