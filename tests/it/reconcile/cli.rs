@@ -116,6 +116,6 @@ async fn what_could_not_be_compared_is_said_and_exits_with_6() {
     assert_eq!(program.json(&["reconcile", "shop-9", "--day", "2024-05-01"]).await.failure().1, "unknown_account");
     for day in ["2024-02-30", "20240501", "2024-05-01T00", "yesterday"] {
         let refused = program.json(&["reconcile", "shop-1", "--day", day]).await;
-        assert_eq!(refused.failure(), (2, "usage".to_owned()), "{day}");
+        assert_eq!(refused.failure(), (2, "malformed".to_owned()), "{day}");
     }
 }
