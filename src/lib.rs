@@ -84,7 +84,7 @@ pub use ledger::{
     Ruling, Sending, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page};
-pub use sync::{Progress, SyncOptions, SyncReport};
+pub use sync::{Progress, Reconciliation, SyncOptions, SyncReport};
 
 #[cfg(all(doctest, feature = "fubei", feature = "sandbox"))]
 #[doc = include_str!("../README.md")]

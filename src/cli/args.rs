@@ -38,7 +38,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 done, accepted or safely queued     4 declined by the upstream
   1 anything else                       5 in doubt or in review
-  2 malformed input, unknown account    6 verify found differences
+  2 malformed input, unknown account    6 verify or reconcile: not all matched
   3 refused by the ledger's rules";
 
 /// The exit codes, and under them every error kind: what `--help` says and `-h` does not.
@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Check(AccountsArgs),
     /// Fetch what is new, send what is queued, ask about what was accepted
     Sync(AccountsArgs),
+    /// Compare a day of an account with what the upstream has (对账)
+    Reconcile(ReconcileArgs),
     /// List known orders, newest first
     Orders(OrdersArgs),
     /// Show an order: what is known here, or else what the upstream says
@@ -144,6 +146,19 @@ pub(crate) struct AccountsArgs {
     /// Only this account; may be repeated
     #[arg(long = "account", value_name = "ACCOUNT")]
     pub(crate) accounts: Vec<AccountName>,
+}
+
+/// `reconcile`.
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    /// The account
+    pub(crate) account: AccountName,
+    /// The day in Beijing: 2017-06-01
+    #[arg(long, value_name = "DATE", value_parser = parse::day)]
+    pub(crate) day: jiff::civil::Date,
+    /// Print the differences as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
 }
 
 /// `orders`.

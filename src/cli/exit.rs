@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     Declined,
     /// In doubt or in review: held until there is evidence.
     InDoubt,
-    /// `verify` found differences.
+    /// `verify` or `reconcile` found differences, or could not compare all.
     Differences,
 }
 
@@ -108,7 +108,8 @@ kinds! {
     "in_doubt"             InDoubt     "the refund may or may not have been executed; its amount stays held";
     "review"               InDoubt     "only a person can settle the refund";
     "withdrawn"            Failed      "the refund of this key was canceled or reversed";
-    "differences"          Differences "`verify` found differences";
+    "differences"          Differences "`verify` or `reconcile` found differences";
+    "reconcile_incomplete" Differences "what was compared matches, and not all could be; the report says what";
     "sync_incomplete"      Failed      "some account could not be synced; the report names it";
     "check_failed"         Failed      "some account failed its check; the report names it";
     "promise_broken"       Failed      "a promise of the demo does not hold";

@@ -5,7 +5,7 @@
 //! | `args` | the grammar |
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
-//! | `output`, `json`, `table`, `fold` | the two streams, the two ways to print, and lists as wide as the terminal |
+//! | `output`, `json`, `csv`, `table`, `fold` | the two streams, the ways to print, and lists as wide as the terminal |
 //! | `session`, `upstreams` | a ledger and its gateways from the configuration |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
@@ -15,6 +15,7 @@
 mod args;
 mod commands;
 mod config;
+mod csv;
 mod duration;
 mod exit;
 mod failures;

@@ -1,10 +1,12 @@
-//! Synchronisation: facts in, queued refunds out, unsettled refunds asked about; one round, or until told to stop.
+//! Synchronisation: facts in, queued refunds out, unsettled refunds asked about; one round, or until told to stop. And
+//! the comparison of a day with the upstream.
 //!
 //! What must never be here: generated types, and writes that bypass the ledger. Start reading at
-//! [`Ledger::sync`], then `run.rs`.
+//! [`Ledger::sync`], then `run.rs`; [`Ledger::reconcile`] has a folder of its own.
 
 mod pull;
 mod push;
+mod reconcile;
 mod report;
 mod resolve;
 mod rhythm;
@@ -12,6 +14,7 @@ mod run;
 
 use std::sync::Arc;
 
+pub use reconcile::{Difference, DifferenceKind, Kept, Reconciliation, Side, Subject, Tally, Totals};
 pub use report::{AccountReport, Progress, SyncReport};
 pub use run::RunOptions;
 

@@ -12,6 +12,7 @@ mod ledger_sync;
 mod limited;
 mod outside;
 mod pull;
+mod reconcile;
 mod sandbox;
 mod specs;
 mod storage;

@@ -7,6 +7,7 @@ mod completions;
 mod decode;
 mod demo;
 mod orders;
+mod reconcile;
 mod record;
 mod refund;
 mod refunds;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Completions { shell } => completions::run(output, shell),
         Command::Check(args) => check::run(&session()?, &args).await,
         Command::Sync(args) => sync::run(&session()?, &args).await,
+        Command::Reconcile(args) => reconcile::run(&session()?, &args).await,
         Command::Orders(args) => orders::run(&session()?, args).await,
         Command::Show(args) => show::show(&session()?, &args.order).await,
         Command::Fetch(args) => show::fetch(&session()?, &args.order).await,
