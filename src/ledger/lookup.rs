@@ -3,12 +3,15 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{AccountName, NameError, OrderId, OrderRecord, Reference, Rejection, check_number};
 
 use super::{Error, Inner, Ledger};
 
 /// A number as a person gives it: `20170601...`, or with its kind, `order_sn=20170601...`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The kind of number, if given.
     pub kind: Option<String>,

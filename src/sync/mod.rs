@@ -10,6 +10,8 @@ mod report;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use report::{AccountReport, Progress, SyncReport};
 
 use crate::domain::AccountName;
@@ -17,7 +19,8 @@ use crate::gateway::{ReadError, ReadErrorKind};
 use crate::ledger::{Account, Error, Ledger};
 
 /// What a sync is to do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SyncOptions {
     /// Only these accounts; all that are connected, if none is named.
     pub accounts: Option<Vec<AccountName>>,

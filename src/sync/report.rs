@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{AccountName, RefundKey, RefundState};
 
 /// What a sync did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncReport {
     /// By account.
     pub accounts: BTreeMap<AccountName, AccountReport>,
@@ -22,7 +22,7 @@ impl SyncReport {
 }
 
 /// What a sync did for one account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountReport {
     /// Pages listed.
     pub pages: u64,
