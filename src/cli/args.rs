@@ -3,6 +3,8 @@
 //! Amounts, keys, names and times are checked while parsing, so that a malformed word never gets as far as the
 //! ledger; the check is the library's own.
 
+mod verdicts;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use clap::{Args, Parser, Subcommand};
 use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp};
 
 use super::duration;
-use super::exit::{Failure, KINDS};
+use super::exit::KINDS;
 use super::output::Format;
-use super::parse::{self, OrderName, RefundName};
+use super::parse::{self, OrderName};
+
+pub(crate) use verdicts::{ApproveArgs, CancelArgs, Given, ResolveArgs, words};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -89,6 +93,8 @@ pub(crate) enum Command {
     Check(AccountsArgs),
     /// Fetch what is new, send what is queued, ask about what was accepted
     Sync(AccountsArgs),
+    /// Run the till: send, ask and fetch on and on, and answer other shells, until interrupted
+    Run(AccountsArgs),
     /// List known orders, newest first
     Orders(OrdersArgs),
     /// Show an order: what is known here, or else what the upstream says
@@ -103,6 +109,10 @@ pub(crate) enum Command {
     Refunds(RefundsArgs),
     /// Withdraw a refund that was not sent
     Cancel(CancelArgs),
+    /// Let a refund go out that waits for approval
+    Approve(ApproveArgs),
+    /// Show the evidence about a refund, or record a person's verdict on it
+    Resolve(ResolveArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare
@@ -138,7 +148,7 @@ pub(crate) struct SandboxArgs {
     pub(crate) orders: u32,
 }
 
-/// `check`, `sync`.
+/// `check`, `sync`, `run`.
 #[derive(Debug, Args)]
 pub(crate) struct AccountsArgs {
     /// Only this account; may be repeated
@@ -262,17 +272,6 @@ pub(crate) struct RefundsArgs {
     pub(crate) limit: u32,
 }
 
-/// `cancel`.
-#[derive(Debug, Args)]
-pub(crate) struct CancelArgs {
-    /// ACCOUNT:KEY, or ACCOUNT and KEY
-    #[arg(value_name = "REFUND", num_args = 1..=2, required = true)]
-    pub(crate) names: Vec<String>,
-    /// Who withdraws it
-    #[arg(long, value_name = "NAME")]
-    pub(crate) by: Option<String>,
-}
-
 /// `decode`.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
@@ -306,14 +305,6 @@ pub(crate) enum SpecsCommand {
         /// A directory with edited specs
         directory: PathBuf,
     },
-}
-
-impl CancelArgs {
-    /// The refund that is meant.
-    pub(crate) fn refund(&self) -> Result<RefundName, Failure> {
-        // Neither an account's name nor a key has a colon, so that both ways to write it are one.
-        self.names.join(":").parse().map_err(|error: String| Failure::new("malformed", error))
-    }
 }
 
 fn amount_above_zero(text: &str) -> Result<Money, String> {

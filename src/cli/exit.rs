@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use tillbook::RefundState;
+use tillbook::serve::Failed;
 
 /// What the process answers its caller with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,9 @@ kinds! {
     "moved"                Failed      "the order got another id meanwhile; ask again";
     "task_lost"            Failed      "a task of the ledger ended early; what it had written is safe";
     "locked"               Failed      "another process owns the ledger; the message names it";
+    "busy"                 Failed      "the process that owns the ledger could not answer; nothing was done";
+    "unanswered"           Failed      "the process that owns the ledger ended before it answered; ask again";
+    "other_version"        Failed      "the process that owns the ledger is another version of tillbook";
     "disk_full"            Failed      "no space left; nothing was written";
     "poisoned"             Failed      "an earlier write failed; open the ledger again";
     "damaged"              Failed      "the journal is damaged in its middle; file and position are named";
@@ -163,7 +167,7 @@ impl Failure {
 
     /// A failure whose message is the whole chain of `error`, each link once.
     pub(crate) fn of(kind: &str, error: &dyn std::error::Error) -> Failure {
-        Failure::new(kind, chain(error))
+        Failed::of(kind, error).into()
     }
 
     /// What the user can do about it, on a line of its own.
@@ -223,21 +227,6 @@ impl fmt::Display for Failure {
             None => Ok(()),
         }
     }
-}
-
-/// An error and its sources, joined; a source that the text before it already ends with is left out.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let link = source.to_string();
-        if !text.ends_with(&link) {
-            text.push_str(": ");
-            text.push_str(&link);
-        }
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::io::BufReader;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::{AccountName, DeviceName, OrderRecord, RefundKey};
-use crate::ledger::{RecordOrder, RefundRequest, Refunded, Wanted, make_key, refunded};
+use crate::ledger::{RecordOrder, RefundRequest, Refunded, Ruling, Wanted, make_key, refunded};
 use crate::sync::{SyncOptions, SyncReport};
 
 use super::socket::{self, Stream};
@@ -95,6 +95,22 @@ impl Client {
     /// As there.
     pub async fn cancel(self, account: &AccountName, key: &RefundKey, by: Option<String>) -> Result<Refunded, Failed> {
         self.ask(Request::Cancel { account: account.clone(), key: key.clone(), by }).await?.refunded()
+    }
+
+    /// See [`approve`](crate::Ledger::approve).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn approve(self, account: &AccountName, key: &RefundKey, by: String) -> Result<Refunded, Failed> {
+        self.ask(Request::Approve { account: account.clone(), key: key.clone(), by }).await?.refunded()
+    }
+
+    /// See [`resolve`](crate::Ledger::resolve).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn resolve(self, ruling: Ruling) -> Result<Refunded, Failed> {
+        self.ask(Request::Resolve(ruling)).await?.refunded()
     }
 
     /// See [`record_order`](crate::Ledger::record_order).

@@ -20,6 +20,12 @@ pub struct Failed {
 }
 
 impl Failed {
+    /// An error of that kind, with its causes and without facts.
+    #[must_use]
+    pub fn of(kind: &str, error: &dyn std::error::Error) -> Failed {
+        Failed::new(kind, chain(error))
+    }
+
     pub(super) fn new(kind: &str, message: impl Into<String>) -> Failed {
         Failed { kind: kind.to_owned(), message: message.into(), facts: Map::new() }
     }
@@ -46,8 +52,8 @@ impl From<&Error> for Failed {
     fn from(error: &Error) -> Failed {
         // A storage's error says by itself what was attempted on which file.
         let failed = match error {
-            Error::Storage(storage) => Failed::new(error.kind(), chain(storage)),
-            _ => Failed::new(error.kind(), chain(error)),
+            Error::Storage(storage) => Failed::of(error.kind(), storage),
+            _ => Failed::of(error.kind(), error),
         };
         match error {
             Error::Rejected(rejection) => of_rejection(failed, rejection),

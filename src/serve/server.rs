@@ -169,6 +169,8 @@ impl Desk {
                 ledger.refund(refund).await.map(Answer::from)
             }
             Request::Cancel { account, key, by } => ledger.cancel(&account, &key, by).await.map(Answer::from),
+            Request::Approve { account, key, by } => ledger.approve(&account, &key, by).await.map(Answer::from),
+            Request::Resolve(ruling) => ledger.resolve(ruling).await.map(Answer::from),
             Request::RecordOrder(order) => ledger.record_order(order).await.map(Answer::Order),
             Request::Fetch { account, order } => {
                 named(&order)?;

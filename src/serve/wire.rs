@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::domain::{AccountName, DeviceName, OrderRecord, RefundKey};
-use crate::ledger::{RecordOrder, RefundRequest, Wanted};
+use crate::ledger::{RecordOrder, RefundRequest, Ruling, Wanted};
 use crate::sync::{SyncOptions, SyncReport};
 
 use super::Failed;
@@ -52,6 +52,8 @@ pub(super) struct Asked {
 pub(super) enum Request {
     Refund(RefundRequest),
     Cancel { account: AccountName, key: RefundKey, by: Option<String> },
+    Approve { account: AccountName, key: RefundKey, by: String },
+    Resolve(Ruling),
     RecordOrder(RecordOrder),
     Fetch { account: AccountName, order: Wanted },
     Sync(SyncOptions),
