@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tillbook::serve::Client;
 use tillbook::sync::Watcher;
 use tillbook::{
-    AccountName, Ledger, OrderRecord, RecordOrder, RefundKey, RefundRequest, Refunded, Ruling, SyncOptions, SyncReport, Wanted,
+    AccountName, Ledger, OrderRecord, RecordOrder, RefundKey, RefundRequest, Refunded, Ruling, SyncOptions, SyncReport,
+    Wanted,
 };
 
 use super::exit::Failure;

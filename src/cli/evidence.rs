@@ -68,7 +68,12 @@ impl Evidence {
     pub(crate) fn text(&self) -> String {
         let mut text = table::refunded(&self.refund, &self.order);
         let mut line = |words: String| write!(text, "\n{words}").expect("a text takes any text");
-        line(format!("{} {} since {}", self.refund.state, self.refund.state.chinese(), beijing(Some(self.refund.state_at))));
+        line(format!(
+            "{} {} since {}",
+            self.refund.state,
+            self.refund.state.chinese(),
+            beijing(Some(self.refund.state_at))
+        ));
         match self.refund.baseline {
             Some(baseline) => line(format!(
                 "before it was sent the upstream had refunded {} in {} refunds (asked at {})",
@@ -163,7 +168,8 @@ fn step(event: &Event) -> Option<(&tillbook::RefundKey, String, Vec<String>)> {
         Event::Probed { key, finding } => {
             let answer = &finding.answer;
             let by_likeness = if finding.proof == Proof::Likeness { " by likeness" } else { "" };
-            let what = format!("asked: {}{by_likeness}{}", answer.outcome.as_str(), said(&answer.message, &answer.code));
+            let what =
+                format!("asked: {}{by_likeness}{}", answer.outcome.as_str(), said(&answer.message, &answer.code));
             return Some((key, what, finding.evidence.clone()));
         }
         Event::Judged { key, verdict, by, note, .. } => (key, format!("{by} decides {verdict}: {note}")),

@@ -105,6 +105,10 @@ kinds! {
     "looks_repeated"       Refused     "a refund like this one was asked for a moment ago; see `--again`";
     "unknown_refund"       Refused     "no refund of that key";
     "not_cancelable"       Refused     "the refund may have been executed and cannot be withdrawn";
+    "nothing_to_approve"   Refused     "the refund waits for no approval";
+    "record_moved"         Refused     "the order has changed since the version that was judged";
+    "not_resolvable"       Refused     "the refund's state leaves nothing to decide";
+    "verdict_contradicted" Refused     "the upstream says otherwise than the verdict";
     "declined"             Declined    "the upstream declined the refund; no money moved";
     "in_doubt"             InDoubt     "the refund may or may not have been executed; its amount stays held";
     "review"               InDoubt     "only a person can settle the refund";

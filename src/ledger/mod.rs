@@ -41,8 +41,8 @@ use crate::storage::Storage;
 
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
-pub(crate) use refund::{make_key, refunded};
 use lane::Lanes;
+pub(crate) use refund::{make_key, refunded};
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.
 ///

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::decide::{self, Found, Holder, RefundCommand, Refusal, Repeat, Seen};
 use crate::domain::{
-    AccountName, DeviceName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
+    AccountName, DeviceName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection,
+    Requested,
 };
 use crate::gateway::{ReadError, ReadErrorKind};
 use crate::storage::{Claims, Committed, TransactError, Transaction};

@@ -12,11 +12,11 @@ use crate::domain::{AccountName, DeviceName, OrderRecord, RefundKey};
 use crate::ledger::{RecordOrder, RefundRequest, Refunded, Ruling, Wanted, make_key, refunded};
 use crate::sync::{SyncOptions, SyncReport};
 
+use super::Failed;
 use super::socket::{self, Stream};
 use super::wire::{
     Answer, Asked, Greeting, LONGEST_ANSWER, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value, write_line,
 };
-use super::Failed;
 
 /// How often a till that lets nobody in is tried again.
 const AGAIN: Duration = Duration::from_millis(20);

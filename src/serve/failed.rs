@@ -123,10 +123,9 @@ fn of_rejection(failed: Failed, rejection: &Rejection) -> Failed {
                 orders.iter().map(|(order, kind)| serde_json::json!({"order": order.as_str(), "kind": kind})).collect();
             failed.fact("account", account.as_str()).fact("wanted", wanted.as_str()).fact("orders", listed)
         }
-        Rejection::ContestedReference { order, other, reference } => failed
-            .fact("order", order.as_str())
-            .fact("other", other.as_str())
-            .fact("reference", reference.to_string()),
+        Rejection::ContestedReference { order, other, reference } => {
+            failed.fact("order", order.as_str()).fact("other", other.as_str()).fact("reference", reference.to_string())
+        }
         Rejection::OtherAccount { order, account } => {
             failed.fact("order", order.as_str()).fact("account", account.as_str())
         }
@@ -159,12 +158,19 @@ fn of_rejection(failed: Failed, rejection: &Rejection) -> Failed {
         Rejection::TooManyRefunds { made, limit, documented } => {
             failed.fact("made", *made).fact("limit", *limit).fact("documented", *documented)
         }
-        Rejection::LooksRepeated { key, state, since } => failed
-            .fact("key", key.as_str())
-            .fact("state", state.as_str())
-            .fact("since", since.to_string()),
-        Rejection::UnknownRefund { account, key } => {
-            failed.fact("account", account.as_str()).fact("key", key.as_str())
+        Rejection::LooksRepeated { key, state, since } => {
+            failed.fact("key", key.as_str()).fact("state", state.as_str()).fact("since", since.to_string())
+        }
+        Rejection::UnknownRefund { account, key } => failed.fact("account", account.as_str()).fact("key", key.as_str()),
+        Rejection::NothingToApprove { key, state } => failed.fact("key", key.as_str()).fact("state", state.as_str()),
+        Rejection::RecordMoved { order, seen, version } => {
+            failed.fact("order", order.as_str()).fact("seen", *seen).fact("version", *version)
+        }
+        Rejection::NotResolvable { key, state, verdict } => {
+            failed.fact("key", key.as_str()).fact("state", state.as_str()).fact("verdict", verdict.as_str())
+        }
+        Rejection::VerdictContradicted { key, verdict, words } => {
+            failed.fact("key", key.as_str()).fact("verdict", verdict.as_str()).fact("words", words.as_str())
         }
         Rejection::NotCancelable { key, state } => failed.fact("key", key.as_str()).fact("state", state.as_str()),
     }

@@ -20,9 +20,7 @@ use crate::ledger::{Error, Ledger, Refunded, Wanted};
 use crate::storage::StorageError;
 
 use super::socket::{Listener, Stream};
-use super::wire::{
-    Answer, Asked, Greeting, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value, write_line,
-};
+use super::wire::{Answer, Asked, Greeting, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value, write_line};
 use super::{Client, Failed};
 
 /// How many may be connected without having asked yet; one more, and the oldest gives way.
@@ -156,7 +154,9 @@ impl Desk {
         };
         match timeout(PATIENCE, write_line(&mut stream, &answer)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "a client went away before its answer; what it asked for is done"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a client went away before its answer; what it asked for is done")
+            }
             Err(_) => tracing::debug!("a client does not take its answer; what it asked for is done"),
         }
     }

@@ -62,7 +62,9 @@ async fn dry_run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
 
 /// The till ended under the refund: only the key can tell what became of it.
 fn unanswered(failure: Failure, key: &RefundKey) -> Failure {
-    failure.hint(format!("ask for the same refund again with --key {key}: it is answered, and never sent twice")).fact("key", key.as_str())
+    failure
+        .hint(format!("ask for the same refund again with --key {key}: it is answered, and never sent twice"))
+        .fact("key", key.as_str())
 }
 
 fn request(args: &RefundArgs, make_key: impl FnOnce() -> RefundKey) -> RefundRequest {

@@ -46,8 +46,11 @@ async fn judge(session: &Session, name: RefundName, given: Given) -> Result<Exit
     })?;
     // The upstream's own words, asked for once more before a verdict is recorded, come before any person's.
     let failure = (refund.state != verdict.state()).then(|| {
-        let message = format!("the upstream itself settled refund {}: it is {}, not {verdict}", refund.key, refund.state);
-        Failure::new("verdict_contradicted", message).fact("key", refund.key.as_str()).fact("state", refund.state.as_str())
+        let message =
+            format!("the upstream itself settled refund {}: it is {}, not {verdict}", refund.key, refund.state);
+        Failure::new("verdict_contradicted", message)
+            .fact("key", refund.key.as_str())
+            .fact("state", refund.state.as_str())
     });
     let mut document = json!({ "refund": json::refund(&refund), "order": json::order(&order), "verdict": verdict });
     if let Some(failure) = &failure {

@@ -1,6 +1,7 @@
 //! `run`: the till. It sends, asks and fetches on and on, and answers other shells, until it is told to end.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tillbook::serve::{Client, Server};
@@ -56,7 +57,9 @@ async fn drive(session: &Session, ledger: &Ledger, driven: Vec<AccountName>, mut
     };
     let running = async {
         let options = RunOptions { accounts: Some(driven), ..RunOptions::default() };
-        let ran = ledger.run(&options, &|progress| lines.progress(progress), is_told(told.clone())).await;
+        let ran = ledger
+            .run(&options, Arc::new(move |progress: &Progress| lines.progress(progress)), is_told(told.clone()))
+            .await;
         tell.send_replace(Told::ToEnd);
         ran
     };
@@ -119,6 +122,19 @@ impl Lines {
                 let line = json!({"event": "page", "account": account, "orders": orders, "total": total});
                 let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
                 self.say(&line, || format!("{account} orders 订单: {orders}{of}"));
+            }
+            Progress::Paused { account, why, wait } => {
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                let line = json!({"event": "paused", "account": account, "why": why, "wait_ms": wait_ms});
+                self.say(&line, || format!("{account} left alone for {} s: {why}", wait.as_secs()));
+            }
+            Progress::Resumed { account } => {
+                let line = json!({"event": "resumed", "account": account});
+                self.say(&line, || format!("{account} answers again"));
+            }
+            Progress::Problem { account, what } => {
+                let line = json!({"event": "problem", "account": account, "what": what});
+                self.say(&line, || format!("{account}: {what}"));
             }
             _ => {}
         }
