@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::domain::{Reference, check_number};
 use crate::ledger::{Error, Ledger, Refunded, Wanted};
@@ -24,7 +24,10 @@ use super::wire::{Answer, Asked, Greeting, LONGEST_REQUEST, PROTOCOL, Request, r
 use super::{Client, Failed};
 
 /// How many may be connected without having asked yet; one more, and the oldest gives way.
-const ASKING: usize = 64;
+const ASKING: usize = 128;
+
+/// How long each of them may take before it has to: others wait for so long at most to be let in.
+const MANNERS: Duration = Duration::from_millis(500);
 
 /// How many are answered at a time.
 const ANSWERING: usize = 256;
@@ -75,7 +78,7 @@ impl Server {
         let Server { ledger, listener } = self;
         let (tell, stopped) = watch::channel(Stop::No);
         let room = Arc::new(Semaphore::new(ANSWERING));
-        let mut asking: VecDeque<oneshot::Sender<Displaced>> = VecDeque::new();
+        let mut asking = Asking::default();
         let mut clients = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -84,13 +87,7 @@ impl Server {
                 Some(_) = clients.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok(stream) => {
-                        asking.retain(|client| !client.is_closed());
-                        if asking.len() == ASKING && let Some(oldest) = asking.pop_front() {
-                            // It may have asked a moment ago; then it does not listen any more.
-                            let _ = oldest.send(Displaced);
-                        }
-                        let (displace, displaced) = oneshot::channel();
-                        asking.push_back(displace);
+                        let displaced = asking.enter().await;
                         let at = Desk { ledger: ledger.clone(), room: room.clone(), stopped: stopped.clone() };
                         clients.spawn(at.attend(stream, displaced));
                     }
@@ -110,6 +107,27 @@ impl Server {
 
 /// Sent to a client that has to give way to a newer one.
 struct Displaced;
+
+/// The clients that have not asked yet, oldest first.
+#[derive(Default)]
+struct Asking(VecDeque<(Instant, oneshot::Sender<Displaced>)>);
+
+impl Asking {
+    /// Makes room for one more, who hears when it has to give way.
+    async fn enter(&mut self) -> oneshot::Receiver<Displaced> {
+        self.0.retain(|(_, client)| !client.is_closed());
+        if self.0.len() >= ASKING
+            && let Some((since, oldest)) = self.0.pop_front()
+        {
+            sleep_until(since + MANNERS).await;
+            // It may have asked meanwhile; then it does not listen any more.
+            let _ = oldest.send(Displaced);
+        }
+        let (displace, displaced) = oneshot::channel();
+        self.0.push_back((Instant::now(), displace));
+        displaced
+    }
+}
 
 /// Whether the server was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +149,11 @@ impl Desk {
         let mut stream = BufReader::new(stream);
         let process = std::process::id();
         let greeting = Greeting { protocol: PROTOCOL, device: self.ledger.device().clone(), process };
-        let asked = async {
-            write_line(&mut stream, &greeting).await?;
-            read_line(&mut stream, LONGEST_REQUEST).await
-        };
+        if !matches!(timeout(PATIENCE, write_line(&mut stream, &greeting)).await, Ok(Ok(()))) {
+            return; // it went away at once
+        }
         let asked = tokio::select! {
-            asked = timeout(PATIENCE, asked) => match asked {
+            asked = timeout(PATIENCE, read_line(&mut stream, LONGEST_REQUEST)) => match asked {
                 Ok(Ok(Some(line))) => request(&line),
                 Ok(Ok(None)) => return, // it went away without having asked
                 Ok(Err(error)) => Err(Failed::new("malformed", error.to_string())),

@@ -11,6 +11,8 @@ mod ledger_races;
 mod ledger_sync;
 mod outside;
 mod sandbox;
+#[cfg(unix)]
+mod serve;
 mod specs;
 mod storage;
 mod support;

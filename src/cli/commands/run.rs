@@ -17,6 +17,12 @@ use crate::cli::session::Session;
 
 /// Owns the ledger until Ctrl-C or SIGTERM; ends well when what was under way is on record.
 pub(crate) async fn run(session: &Session, args: &AccountsArgs) -> Result<Exit, Failure> {
+    own(session, args).await.map_err(|failure| in_one_line(session.output, failure))?;
+    Lines(session.output).say(&json!({"event": "ended"}), || "ended 已结束".to_owned());
+    Ok(Exit::Done)
+}
+
+async fn own(session: &Session, args: &AccountsArgs) -> Result<(), Failure> {
     let driven = session.accounts(&args.accounts)?;
     // All are connected, whichever are driven: a second shell may refund in any of them.
     let connected = session.accounts(&[])?;
@@ -27,10 +33,8 @@ pub(crate) async fn run(session: &Session, args: &AccountsArgs) -> Result<Exit, 
     let ledger = session.open(&connected).await?;
     let done = drive(session, &ledger, driven, end).await;
     let closed = ledger.close().await;
-    done.map_err(|failure| in_one_line(session.output, failure))?;
-    closed?;
-    Lines(session.output).say(&json!({"event": "ended"}), || "ended 已结束".to_owned());
-    Ok(Exit::Done)
+    done?;
+    Ok(closed?)
 }
 
 async fn drive(session: &Session, ledger: &Ledger, driven: Vec<AccountName>, mut end: End) -> Result<(), Failure> {

@@ -5,3 +5,5 @@ pub(crate) mod kill;
 pub(crate) mod outside;
 pub(crate) mod program;
 pub(crate) mod shop;
+#[cfg(unix)]
+pub(crate) mod till;
