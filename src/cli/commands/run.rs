@@ -1,6 +1,5 @@
 //! `run`: the till. It sends, asks and fetches on and on, and answers other shells, until it is told to end.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -83,11 +82,9 @@ enum Told {
     ToEnd,
 }
 
-fn is_told(mut told: watch::Receiver<Told>) -> impl Future<Output = ()> {
-    async move {
-        // An error is a teller that is gone: the end too.
-        let _ = told.wait_for(|told| *told == Told::ToEnd).await;
-    }
+async fn is_told(mut told: watch::Receiver<Told>) {
+    // An error is a teller that is gone: the end too.
+    let _ = told.wait_for(|told| *told == Told::ToEnd).await;
 }
 
 fn runs_already(session: &Session, other: &Client) -> Failure {
