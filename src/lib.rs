@@ -49,6 +49,7 @@
 //! In reading order: [`domain`] holds money, orders, refunds and the rules between them;
 //! [`storage`] keeps them; [`ledger`] is the handle that programs hold; [`gateway`] says what is
 //! asked of an upstream, and [`clients`] asks it; [`sync`] brings facts in and refunds out;
+//! [`serve`] answers other processes beside a running till;
 //! [`sandbox`] is the three upstreams on one loopback server, for tests.
 
 // Generated code names generic wire types by an absolute path (`x-rust-type` in the specs).
@@ -67,6 +68,8 @@ pub mod gateway;
 pub mod clients;
 
 pub mod sync;
+
+pub mod serve;
 
 pub mod blocking;
 

@@ -3,6 +3,8 @@
 //! Amounts, keys, names and times are checked while parsing, so that a malformed word never gets as far as the
 //! ledger; the check is the library's own.
 
+mod verdicts;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use clap::{Args, Parser, Subcommand};
 use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp};
 
 use super::duration;
-use super::exit::{Failure, KINDS};
+use super::exit::KINDS;
 use super::output::Format;
-use super::parse::{self, OrderName, RefundName};
+use super::parse::{self, OrderName};
+
+pub(crate) use verdicts::{ApproveArgs, CancelArgs, Given, ResolveArgs, words};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -91,6 +95,8 @@ pub(crate) enum Command {
     Sync(AccountsArgs),
     /// Compare a day of an account with what the upstream has (对账)
     Reconcile(ReconcileArgs),
+    /// Run the till: send, ask and fetch on and on, and answer other shells, until interrupted
+    Run(AccountsArgs),
     /// List known orders, newest first
     Orders(OrdersArgs),
     /// Show an order: what is known here, or else what the upstream says
@@ -105,6 +111,10 @@ pub(crate) enum Command {
     Refunds(RefundsArgs),
     /// Withdraw a refund that was not sent
     Cancel(CancelArgs),
+    /// Let a refund go out that waits for approval
+    Approve(ApproveArgs),
+    /// Show the evidence about a refund, or record a person's verdict on it
+    Resolve(ResolveArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare
@@ -140,7 +150,7 @@ pub(crate) struct SandboxArgs {
     pub(crate) orders: u32,
 }
 
-/// `check`, `sync`.
+/// `check`, `sync`, `run`.
 #[derive(Debug, Args)]
 pub(crate) struct AccountsArgs {
     /// Only this account; may be repeated
@@ -277,17 +287,6 @@ pub(crate) struct RefundsArgs {
     pub(crate) limit: u32,
 }
 
-/// `cancel`.
-#[derive(Debug, Args)]
-pub(crate) struct CancelArgs {
-    /// ACCOUNT:KEY, or ACCOUNT and KEY
-    #[arg(value_name = "REFUND", num_args = 1..=2, required = true)]
-    pub(crate) names: Vec<String>,
-    /// Who withdraws it
-    #[arg(long, value_name = "NAME")]
-    pub(crate) by: Option<String>,
-}
-
 /// `decode`.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
@@ -321,14 +320,6 @@ pub(crate) enum SpecsCommand {
         /// A directory with edited specs
         directory: PathBuf,
     },
-}
-
-impl CancelArgs {
-    /// The refund that is meant.
-    pub(crate) fn refund(&self) -> Result<RefundName, Failure> {
-        // Neither an account's name nor a key has a colon, so that both ways to write it are one.
-        self.names.join(":").parse().map_err(|error: String| Failure::new("malformed", error))
-    }
 }
 
 fn amount_above_zero(text: &str) -> Result<Money, String> {

@@ -7,6 +7,9 @@
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `csv`, `table`, `fold` | the two streams, the ways to print, and lists as wide as the terminal |
 //! | `session`, `upstreams` | a ledger and its gateways from the configuration |
+//! | `desk` | the ledger as its owner, or the running till that owns it |
+//! | `end` | being told to end |
+//! | `evidence` | what a person must know before a verdict on a refund |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
 //!
@@ -16,7 +19,10 @@ mod args;
 mod commands;
 mod config;
 mod csv;
+mod desk;
 mod duration;
+mod end;
+mod evidence;
 mod exit;
 mod failures;
 mod fold;

@@ -42,6 +42,7 @@ use crate::storage::Storage;
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
 use lane::Lanes;
+pub(crate) use refund::{make_key, refunded};
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.
 ///

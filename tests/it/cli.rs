@@ -6,4 +6,8 @@ mod malformed;
 mod owner;
 mod queue;
 mod refund;
+#[cfg(unix)]
+mod resolve;
+#[cfg(unix)]
+mod run;
 mod specs;

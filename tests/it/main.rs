@@ -14,6 +14,8 @@ mod outside;
 mod pull;
 mod reconcile;
 mod sandbox;
+#[cfg(unix)]
+mod serve;
 mod specs;
 mod storage;
 mod support;

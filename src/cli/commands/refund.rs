@@ -1,7 +1,7 @@
 //! `refund`: the command that this program exists for. All rules are the ledger's.
 
 use serde_json::json;
-use tillbook::{Error, Ledger, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
+use tillbook::{Error, RefundKey, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
 
 use crate::cli::args::RefundArgs;
 use crate::cli::exit::{Exit, Failure, kind_of_state};
@@ -25,13 +25,15 @@ pub(crate) async fn run(session: &Session, args: RefundArgs) -> Result<Exit, Fai
 async fn send(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
     let account = [args.order.account.clone()];
     let refunded = session
-        .owning(&account, async |ledger| {
-            let request = request(ledger, &args);
+        .at_desk(&account, async |desk| {
+            let request = request(&args, || desk.make_key());
+            let key = request.key.clone();
             if args.key.is_none() {
                 // Before anything is sent: whoever loses this process can still ask what became of its refund.
-                session.output.note(format!("refund key 退款单号: {}", request.key));
+                session.output.note(format!("refund key 退款单号: {key}"));
             }
-            Ok(ledger.refund(request).await?)
+            let refunded = desk.refund(request).await;
+            refunded.map_err(|failure| if failure.kind() == "unanswered" { unanswered(failure, &key) } else { failure })
         })
         .await?;
     print(session.output, &refunded, Mode::Real)
@@ -47,7 +49,7 @@ async fn dry_run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
     let would = session
         .reading_if_any(async |ledger| {
             ledger.connect(name.clone(), gateway, settings(account))?;
-            Ok(ledger.dry_run(request(ledger, &args)).await?)
+            Ok(ledger.dry_run(request(&args, || ledger.make_key())).await?)
         })
         .await;
     match would {
@@ -58,12 +60,19 @@ async fn dry_run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn request(ledger: &Ledger, args: &RefundArgs) -> RefundRequest {
+/// The till ended under the refund: only the key can tell what became of it.
+fn unanswered(failure: Failure, key: &RefundKey) -> Failure {
+    failure
+        .hint(format!("ask for the same refund again with --key {key}: it is answered, and never sent twice"))
+        .fact("key", key.as_str())
+}
+
+fn request(args: &RefundArgs, make_key: impl FnOnce() -> RefundKey) -> RefundRequest {
     RefundRequest {
         account: args.order.account.clone(),
         order: args.order.wanted.clone(),
         requested: args.amount.map_or(Requested::All, Requested::Exactly),
-        key: args.key.clone().unwrap_or_else(|| ledger.make_key()),
+        key: args.key.clone().unwrap_or_else(make_key),
         memo: args.memo.clone(),
         by: args.by.clone(),
         expect_refundable: args.expect_refundable,
