@@ -80,8 +80,8 @@ pub use domain::{
 };
 pub use future::BoxFuture;
 pub use ledger::{
-    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest, Refunded,
-    Sending, SystemClock, Wanted,
+    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery, RefundRequest,
+    RefundTotal, Refunded, Sending, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page};
 pub use sync::{Progress, SyncOptions, SyncReport};

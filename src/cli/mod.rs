@@ -6,6 +6,7 @@
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `table`, `fold` | the two streams, the two ways to print, and lists as wide as the terminal |
+//! | `words` | what to tell the customer |
 //! | `session`, `upstreams`, `paced` | a ledger and its gateways from the configuration |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
@@ -27,6 +28,7 @@ mod session;
 mod specs;
 mod table;
 mod upstreams;
+mod words;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
