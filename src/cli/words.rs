@@ -21,30 +21,30 @@ pub(crate) fn customer(refund: &Refund) -> Told {
     let (zh, en) = match refund.state {
         RefundState::Queued if refund.awaits_approval => (
             "退款已登记，金额已预留，等店长批准后才会提交。钱还没有退出。",
-            "Your refund is on record and waits for a manager's approval. No money has moved yet.",
+            "Your refund waits for a manager's approval. No money has moved yet.",
         ),
         RefundState::Queued => (
             "退款已登记，金额已预留，稍后提交给支付平台。钱还没有退出。",
-            "Your refund is on record here and goes to the platform later. No money has moved yet.",
+            "Your refund is on record here and goes out later. No money has moved yet.",
         ),
         RefundState::Sending => {
             ("退款正在提交给支付平台，请稍等结果。", "Your refund is on its way to the platform. One moment, please.")
         }
         RefundState::Accepted => (
             "支付平台已受理退款，还没有确认到账。到账时间以支付平台或银行为准。",
-            "The platform has accepted your refund. Your wallet or bank knows when it arrives.",
+            "The platform accepted it. Your wallet or bank knows when it arrives.",
         ),
         RefundState::InDoubt => (
             "支付平台还没有答复结果，我们正在核实。请不要重复退款，这笔金额为您留着。",
-            "We do not know yet whether it went through, and are checking. Please do not ask for it twice.",
+            "No answer yet. We are checking. Please do not ask for this refund twice.",
         ),
         RefundState::Review => (
             "这笔退款要由店长人工核实。请留下联系方式，我们会告诉您结果。",
-            "A manager has to look into this refund. Please leave a number, so that we can tell you.",
+            "A manager has to look into this refund. Please leave a number for the answer.",
         ),
         RefundState::Succeeded => (
             "退款成功，按原支付方式退回。到账时间以支付平台或银行为准。",
-            "Your refund went through, back the way you paid. Your wallet or bank knows when it arrives.",
+            "Refunded, back the way you paid. Your wallet or bank knows when it arrives.",
         ),
         RefundState::Declined => {
             ("支付平台拒绝了这笔退款，没有退出任何款项。", "The platform declined this refund. No money was returned.")
@@ -52,11 +52,11 @@ pub(crate) fn customer(refund: &Refund) -> Told {
         // Also after a person let it go (`--release`): what was paid in cash instead is not known here.
         RefundState::Canceled => (
             "这笔退款已取消，不再通过支付平台退回。",
-            "This refund was withdrawn. Nothing more goes through the platform for it.",
+            "This refund was withdrawn. Nothing goes through the platform for it.",
         ),
         RefundState::Reversed => (
             "这笔退款曾经成功，后来被支付平台撤回。请由店长为您处理。",
-            "This refund had gone through, but the platform took it back. A manager will help you.",
+            "The platform took this refund back. A manager will help you.",
         ),
     };
     Told { zh, en }
@@ -93,8 +93,18 @@ mod tests {
     fn only_a_refund_that_succeeded_is_said_to_have_gone_through() {
         for refund in situations() {
             let told = customer(&refund);
-            let says = told.zh.contains("退款成功") || told.en.contains("refund went through");
+            let says = told.zh.contains("退款成功") || told.en.contains("Refunded");
             assert_eq!(says, refund.state == RefundState::Succeeded, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn each_sentence_fits_one_line_of_a_narrow_terminal() {
+        for refund in situations() {
+            let told = customer(&refund);
+            // A Chinese sign is two columns wide; two more stand before the line.
+            let columns = |text: &str| text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>() + 2;
+            assert!(columns(told.zh) <= 80 && columns(told.en) <= 80, "{told:?}");
         }
     }
 

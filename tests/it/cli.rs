@@ -6,4 +6,5 @@ mod malformed;
 mod owner;
 mod queue;
 mod refund;
+mod shift;
 mod specs;
