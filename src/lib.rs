@@ -76,12 +76,12 @@ pub mod sandbox;
 pub use domain::decide::Repeat;
 pub use domain::{
     AccountName, DeviceName, Facts, Money, MoneyError, OrderId, OrderRecord, OrderStatus, Reference, Refund, RefundKey,
-    RefundState, RefundStatus, Rejection, Requested, Timestamp,
+    RefundState, RefundStatus, Rejection, Requested, Timestamp, Verdict,
 };
 pub use future::BoxFuture;
 pub use ledger::{
     AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery, RefundRequest,
-    RefundTotal, Refunded, Sending, SystemClock, Wanted,
+    RefundTotal, Refunded, Ruling, Sending, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page};
 pub use sync::{Progress, SyncOptions, SyncReport};

@@ -283,6 +283,7 @@ impl Inner {
             .any(|entry| matches!(&entry.event, Event::AttemptStarted { key, .. } if *key == request.key));
         let replayed = committed.entries.is_empty();
         if !started {
+            self.queued.notify_waiters();
             return refunded(committed.record, &request.key, replayed, waiting.or_else(|| Some(why_it_waits())));
         }
         let (record, answer) = self.send(account, committed.record, &request.key).await?;
@@ -358,7 +359,7 @@ impl Inner {
     }
 }
 
-fn why_it_waits() -> String {
+pub(super) fn why_it_waits() -> String {
     "another refund of the order comes first, or the least time between refunds has not passed".to_owned()
 }
 

@@ -44,7 +44,7 @@ pub struct RefundCommand {
 const MEMO: usize = 80;
 
 /// The most characters of the name of who asks.
-const BY: usize = 64;
+pub(super) const BY: usize = 64;
 
 /// Whether the command's own words are usable, whatever the order: the first of all checks.
 ///
@@ -54,14 +54,24 @@ pub fn well_formed(requested: Requested, memo: Option<&str>, by: Option<&str>) -
     if requested == Requested::Exactly(Money::ZERO) {
         return Err(Rejection::Malformed("a refund of 0.00 refunds nothing".to_owned()));
     }
-    for (what, text, most) in [("memo", memo, MEMO), ("name of who asks", by, BY)] {
-        let text = text.unwrap_or_default();
-        if text.chars().count() > most {
-            return Err(Rejection::Malformed(format!("the {what} is longer than {most} characters")));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(Rejection::Malformed(format!("the {what} has a control character")));
-        }
+    plain("memo", memo.unwrap_or_default(), MEMO)?;
+    plain("name of who asks", by.unwrap_or_default(), BY)
+}
+
+/// Whether a name or note that must be there is usable.
+pub(super) fn well_named(what: &str, text: &str, most: usize) -> Result<(), Rejection> {
+    if text.trim().is_empty() {
+        return Err(Rejection::Malformed(format!("the {what} is missing")));
+    }
+    plain(what, text, most)
+}
+
+fn plain(what: &str, text: &str, most: usize) -> Result<(), Rejection> {
+    if text.chars().count() > most {
+        return Err(Rejection::Malformed(format!("the {what} is longer than {most} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Rejection::Malformed(format!("the {what} has a control character")));
     }
     Ok(())
 }
@@ -93,7 +103,7 @@ pub fn refund(context: &Context, found: &Found, command: &RefundCommand) -> Resu
         memo: command.memo.clone(),
         by: command.by.clone(),
         due_at,
-        needs_approval: false,
+        needs_approval: command.rules.hold_above.is_some_and(|most| amount > most),
     })?;
     if let Some(seen) = &command.fresh
         && due_at <= context.now
