@@ -109,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn the_page_for_cashiers_has_every_sentence() {
+        let page = include_str!("../../docs/cashier.md");
+        for refund in situations() {
+            let told = customer(&refund);
+            assert!(page.contains(told.zh) && page.contains(told.en), "{told:?}");
+        }
+    }
+
+    #[test]
     fn no_sentence_promises_a_time() {
         for refund in situations() {
             let told = customer(&refund);

@@ -101,7 +101,11 @@ fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failur
     if *replayed {
         output.note("this refund had been asked for before; this is how it stands now");
     }
-    if let Some(waiting) = waiting {
+    if refund.awaits_approval && mode == Mode::Real {
+        let (account, key) = (&order.account, &refund.key);
+        output.note("it waits for a manager's approval 待批准, and its amount is held");
+        output.note(format!("hint: tillbook approve {account}:{key} --by NAME"));
+    } else if let Some(waiting) = waiting {
         output.note(format!("it waits: {waiting}"));
         output.note("hint: tillbook sync sends it");
     }
