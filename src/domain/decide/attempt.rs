@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 use super::facts::{no_room, not_paid, see};
-use super::refund::{uncontested, window};
+use super::refund::{clock, uncontested, window};
 use super::{Context, Draft, Found, Refusal, Seen};
 
 /// How long a refund that finds the upstream busy waits before a person is asked.
@@ -75,7 +75,7 @@ pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, seen: &Seen) -> Resu
         let left = record.paid().saturating_sub(record.committed().saturating_sub(refund.amount));
         Some(no_room(record, refund.amount, left))
     } else {
-        window(record, rules, context).err().map(|rejection| rejection.to_string())
+        window(record, rules, clock(context, Some(seen))).err().map(|rejection| rejection.to_string())
     };
     let event = match reason {
         Some(reason) => Event::RefundToReview { key: key.clone(), reason },

@@ -166,4 +166,6 @@ mod story;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_settle;
+#[cfg(test)]
 mod tests_totals;

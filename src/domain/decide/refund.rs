@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::{Event, Money, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested, Rules};
+use crate::domain::{
+    Event, Money, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested, Rules, Timestamp,
+};
 
 use super::{Context, Draft, Found, Refusal, Seen, attempt, facts};
 
@@ -150,7 +152,7 @@ fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &Refun
         let (paid, refunded, held) = (record.paid(), record.refunded(), record.held());
         return Err(Rejection::OverRefundable { asked, refundable, paid, refunded, held }.into());
     }
-    window(record, &command.rules, context)?;
+    window(record, &command.rules, clock(context, command.fresh.as_ref()))?;
     count(record, &command.rules)?;
     if command.repeat == Repeat::Refused
         && let Some(earlier) = looks_like(record, amount, context)
@@ -179,10 +181,15 @@ fn not_refundable(record: &OrderRecord) -> Rejection {
     }
 }
 
+/// The clock that an upstream's time limits are counted on: its own, where it showed it.
+pub(super) fn clock(context: &Context, fresh: Option<&Seen>) -> Timestamp {
+    fresh.and_then(|seen| seen.facts.upstream_time).unwrap_or(context.now)
+}
+
 /// Refunds are taken for so long after the payment.
-pub(super) fn window(record: &OrderRecord, rules: &Rules, context: &Context) -> Result<(), Rejection> {
+pub(super) fn window(record: &OrderRecord, rules: &Rules, now: Timestamp) -> Result<(), Rejection> {
     match (rules.refund_window, record.facts.paid_at) {
-        (Some(window), Some(paid_at)) if context.now.since(paid_at) > window => Err(Rejection::WindowClosed {
+        (Some(window), Some(paid_at)) if now.since(paid_at) > window => Err(Rejection::WindowClosed {
             paid_at,
             window_days: window.as_secs() / 86_400,
             documented: "refund_window of the account; Fubei documents 90 days, WeChat 365",

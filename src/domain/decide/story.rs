@@ -57,6 +57,7 @@ impl Story {
             updated_at: None,
             details: BTreeMap::new(),
             asked_at: Timestamp::EPOCH,
+            upstream_time: None,
         };
         let rules =
             Rules { refund_interval: Interval::Fixed(Duration::ZERO), in_flight: InFlight::Many, ..Rules::default() };

@@ -77,6 +77,7 @@ pub(crate) fn facts(number: i64) -> Facts {
         updated_at: None,
         details: BTreeMap::new(),
         asked_at: at(0),
+        upstream_time: None,
     }
 }
 
