@@ -83,8 +83,8 @@ pub use domain::{
 };
 pub use future::BoxFuture;
 pub use ledger::{
-    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest, Refunded,
-    Ruling, Sending, SystemClock, Wanted,
+    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery, RefundRequest,
+    RefundTotal, Refunded, Ruling, Sending, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page};
 pub use sync::{Progress, Reconciliation, SyncOptions, SyncReport};

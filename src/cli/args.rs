@@ -107,7 +107,7 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Refund an order, whole or in part
     Refund(RefundArgs),
-    /// List refunds, those that wait first
+    /// List refunds, those that wait first, and what they add up to
     Refunds(RefundsArgs),
     /// Withdraw a refund that was not sent
     Cancel(CancelArgs),
@@ -192,6 +192,12 @@ pub(crate) struct OrdersArgs {
     /// Paid before; a bare date includes that day
     #[arg(long, value_name = "TIME", value_parser = parse::time_to)]
     pub(crate) paid_to: Option<Timestamp>,
+    /// Paid about then, where the receipt is lost: "2017-06-01 21:50" (Beijing) or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["paid_from", "paid_to"])]
+    pub(crate) around: Option<Timestamp>,
+    /// How far from `--around`, to both sides
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration::parse, requires = "around")]
+    pub(crate) within: Duration,
     /// Paid exactly this many yuan
     #[arg(long, value_name = "YUAN", allow_hyphen_values = true)]
     pub(crate) amount: Option<Money>,
@@ -282,9 +288,21 @@ pub(crate) struct RefundsArgs {
     /// Only in this state: queued, sending, accepted, in_doubt, succeeded, declined, review, canceled, reversed
     #[arg(long, value_parser = state)]
     pub(crate) state: Option<tillbook::RefundState>,
-    /// At most so many
+    /// Asked for at or after: 2017-06-01, "2017-06-01 21:53:56" (Beijing) or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = parse::time_from)]
+    pub(crate) from: Option<Timestamp>,
+    /// Asked for before; a bare date includes that day
+    #[arg(long, value_name = "TIME", value_parser = parse::time_to)]
+    pub(crate) to: Option<Timestamp>,
+    /// Only those that this person asked for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// List at most so many; the totals are over all that match
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
+    /// The page that begins where the page before ended (its `next`)
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) page: Option<String>,
 }
 
 /// `decode`.
@@ -328,6 +346,13 @@ fn amount_above_zero(text: &str) -> Result<Money, String> {
         Ok(amount) => Ok(amount),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// A time of a day: a bare date would mean its midnight.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let at = parse::time_from(text)?;
+    let bare = text.len() == "2017-06-01".len();
+    if bare { Err(format!("{text:?} names no hour: write for instance \"{text} 18:30\"")) } else { Ok(at) }
 }
 
 fn state(text: &str) -> Result<tillbook::RefundState, String> {

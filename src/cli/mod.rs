@@ -7,6 +7,7 @@
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `csv`, `table`, `fold` | the two streams, the ways to print, and lists as wide as the terminal |
 //! | `session`, `upstreams` | a ledger and its gateways from the configuration |
+//! | `words` | what to tell the customer |
 //! | `desk` | the ledger as its owner, or the running till that owns it |
 //! | `end` | being told to end |
 //! | `evidence` | what a person must know before a verdict on a refund |
@@ -33,6 +34,7 @@ mod session;
 mod specs;
 mod table;
 mod upstreams;
+mod words;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;

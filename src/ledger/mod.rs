@@ -30,7 +30,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use import::Imported;
 pub use lookup::Wanted;
-pub use queries::RefundQuery;
+pub use queries::{RefundList, RefundQuery, RefundTotal};
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};
 pub use resolve::Ruling;

@@ -10,4 +10,5 @@ mod refund;
 mod resolve;
 #[cfg(unix)]
 mod run;
+mod shift;
 mod specs;

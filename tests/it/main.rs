@@ -7,6 +7,7 @@ mod fubei;
 mod hydrogen;
 mod ledger;
 mod ledger_kill;
+mod ledger_queries;
 mod ledger_races;
 mod ledger_sync;
 mod limited;

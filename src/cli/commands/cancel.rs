@@ -19,6 +19,6 @@ pub(crate) async fn run(session: &Session, args: CancelArgs) -> Result<Exit, Fai
         "order": json::order(&canceled.order),
         "replayed": canceled.replayed,
     });
-    session.output.result(&document, || table::refunded(&canceled.refund, &canceled.order))?;
+    session.output.result(&document, || table::refunded_told(&canceled.refund, &canceled.order))?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `refund`: the command that this program exists for. All rules are the ledger's.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tillbook::{Error, RefundKey, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
 
 use crate::cli::args::RefundArgs;
@@ -96,17 +96,25 @@ fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failur
         "waiting": waiting,
         "dry_run": mode == Mode::DryRun,
     });
+    if mode == Mode::DryRun {
+        // Nothing happened that a customer could be told of.
+        document["refund"]["customer"] = Value::Null;
+    }
     if let Some(failure) = &failure {
         document["error"] = failure.error_json();
     }
     output.result(&document, || match mode {
-        Mode::Real => table::refunded(refund, order),
+        Mode::Real => table::refunded_told(refund, order),
         Mode::DryRun => format!("would be held (nothing was written or sent):\n{}", table::refunded(refund, order)),
     })?;
     if *replayed {
         output.note("this refund had been asked for before; this is how it stands now");
     }
-    if let Some(waiting) = waiting {
+    if refund.awaits_approval && mode == Mode::Real {
+        let (account, key) = (&order.account, &refund.key);
+        output.note("it waits for a manager's approval 待批准, and its amount is held");
+        output.note(format!("hint: tillbook approve {account}:{key} --by NAME"));
+    } else if let Some(waiting) = waiting {
         output.note(format!("it waits: {waiting}"));
         output.note("hint: tillbook sync sends it");
     }
@@ -117,16 +125,16 @@ fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failur
 fn unsettled(refunded: &Refunded) -> Option<Failure> {
     let refund = &refunded.refund;
     let kind = kind_of_state(refund.state)?;
-    let key = &refund.key;
+    let (account, key) = (&refunded.order.account, &refund.key);
     let words = refund.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     let failure = match refund.state {
         RefundState::Declined => Failure::new(kind, format!("the upstream declined refund {key}{words}")),
         RefundState::Sending | RefundState::InDoubt => {
             Failure::new(kind, format!("nobody knows yet whether refund {key} was executed{words}"))
-                .hint("its amount stays held; ask the upstream's back office, never refund again under another key")
+                .hint(format!("its amount stays held; never refund it again under another key. The evidence: tillbook resolve {account}:{key}"))
         }
         RefundState::Review => Failure::new(kind, format!("refund {key} waits for a person{words}"))
-            .hint("see: tillbook refunds --state review"),
+            .hint(format!("the evidence: tillbook resolve {account}:{key}")),
         state => Failure::new(kind, format!("refund {key} is {state} {}", state.chinese())),
     };
     Some(failure.fact("key", key.as_str()).fact("state", refund.state.as_str()).fact("code", refund.code.clone()))
