@@ -157,7 +157,7 @@ impl FubeiGateway {
         {
             return Ok(None);
         }
-        let (order, _) = seen.read("order.query", codes)?;
+        let (order, answer) = seen.read("order.query", codes)?;
         let bears = |text: Option<&crate::clients::wire::Text>| text.is_some_and(|text| text.as_str() == number.number);
         let named = match number.kind.as_str() {
             "order_sn" => bears(order.order_sn.as_ref()),
@@ -177,8 +177,9 @@ impl FubeiGateway {
             }
             seen => Some(seen.read("refund.statistics", codes)?.0),
         };
+        let upstream_time = answer.date.map(Timestamp::from);
         orders::facts(order, statistics, &self.settings.app_id, asked_at)
-            .map(Some)
+            .map(|facts| Some(Facts { upstream_time, ..facts }))
             .map_err(|Strange(why)| ReadError::new(ReadErrorKind::Unreadable, format!("order.query: {why}")))
     }
 

@@ -96,9 +96,13 @@ impl TradeOrderGateway {
             let result = client.get_trade_order().trade_order_id(number.number.clone()).send().await;
             return match Seen::of(call.conclude(result), |answer: types::TradeOrderAnswer| answer.data) {
                 Seen::Refused(refusal) if refusal.names_absence() => Ok(None),
-                seen => match seen.read("trade_order.get")?.0 {
-                    Some(order) => list::one(order, number, asked_at),
-                    None => Ok(None),
+                seen => match seen.read("trade_order.get")? {
+                    (Some(order), answer) => {
+                        let upstream_time = answer.date.map(Timestamp::from);
+                        let found = list::one(order, number, asked_at)?;
+                        Ok(found.map(|facts| Facts { upstream_time, ..facts }))
+                    }
+                    (None, _) => Ok(None),
                 },
             };
         }
