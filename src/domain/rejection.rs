@@ -1,6 +1,6 @@
 //! A refusal by the ledger's rules: an answer with facts, not a failure.
 
-use super::{AccountName, Money, OrderId, OrderStatus, Reference, RefundKey, RefundState, Timestamp};
+use super::{AccountName, Money, OrderId, OrderStatus, Reference, RefundKey, RefundState, Timestamp, Verdict};
 
 /// Why the ledger refuses a command. Nothing of it was written and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -146,6 +146,44 @@ pub enum Rejection {
         /// The key.
         key: RefundKey,
     },
+    /// The refund waits for no approval.
+    #[error("refund {key} is {state} and waits for no approval")]
+    NothingToApprove {
+        /// The refund.
+        key: RefundKey,
+        /// Its state.
+        state: RefundState,
+    },
+    /// The record has changed since the person looked at it.
+    #[error("order {order} has changed since (version {seen} was judged, it is {version} now); look at it again")]
+    RecordMoved {
+        /// The order.
+        order: OrderId,
+        /// The version that the person saw.
+        seen: u64,
+        /// The version that it has.
+        version: u64,
+    },
+    /// Nothing about the refund is a person's to decide.
+    #[error("refund {key} is {state}; there is nothing that a verdict of {verdict} could settle")]
+    NotResolvable {
+        /// The refund.
+        key: RefundKey,
+        /// Its state.
+        state: RefundState,
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// The upstream says otherwise, right now.
+    #[error("the upstream contradicts that refund {key} is {verdict}: {words}")]
+    VerdictContradicted {
+        /// The refund.
+        key: RefundKey,
+        /// The verdict.
+        verdict: Verdict,
+        /// What the upstream says.
+        words: String,
+    },
     /// Only what was proven not executed can be withdrawn.
     #[error("refund {key} is {state} and can no longer be canceled")]
     NotCancelable {
@@ -176,6 +214,10 @@ impl Rejection {
             Rejection::TooManyRefunds { .. } => "too_many_refunds",
             Rejection::LooksRepeated { .. } => "looks_repeated",
             Rejection::UnknownRefund { .. } => "unknown_refund",
+            Rejection::NothingToApprove { .. } => "nothing_to_approve",
+            Rejection::RecordMoved { .. } => "record_moved",
+            Rejection::NotResolvable { .. } => "not_resolvable",
+            Rejection::VerdictContradicted { .. } => "verdict_contradicted",
             Rejection::NotCancelable { .. } => "not_cancelable",
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{AccountName, Interval, Rules};
-use crate::gateway::Gateway;
+use crate::domain::{AccountName, Interval, Money, Rules};
+use crate::gateway::{Gateway, Limited};
 
 use super::{Error, Ledger};
 
@@ -21,29 +21,80 @@ pub struct AccountSettings {
     pub sole_refunder: Option<bool>,
     /// How far back a sync lists orders (default: 90 days).
     pub history: Option<Duration>,
+    /// Refunds above this wait, held, until [`Ledger::approve`] (default: none waits).
+    pub hold_above: Option<Money>,
+    /// How long the upstream may not know an order recorded offline before its refunds go to review
+    /// (default: a day).
+    pub provisional_for: Option<Duration>,
+    /// How long a refund may be in doubt or accepted before it goes to review (default: 72 hours).
+    pub review_after: Option<Duration>,
+    /// When [`Ledger::run`] asks about a refund that is not settled, counted from one question to the
+    /// next; the last repeats (default: 30 s, 2 min, 10 min, 1 h, then every 6 h).
+    pub probe_schedule: Option<Vec<Duration>>,
+    /// After how long a silence of the upstream a refund is sent again although nothing proves that
+    /// it was not executed (default: never). It can be paid twice: a request can land after any time.
+    /// The silence is counted while [`Ledger::run`] runs, and anew after each start.
+    pub resend_after_silence: Option<Duration>,
+    /// How many questions a minute this account asks its upstream, on the mean and whoever asks: a sync,
+    /// a till, a probe (default: hydrogen 20, for its free plan allows 50 for the whole application; the
+    /// others as many as it takes). Lists take at most half of them.
+    pub calls_per_minute: Option<u32>,
 }
 
 /// How far back a sync lists orders unless the account says otherwise.
 const HISTORY: Duration = Duration::from_secs(90 * 86_400);
 
+/// When to ask about a refund that is not settled: soon while a customer waits, then ever more rarely.
+const PROBE_SCHEDULE: [Duration; 5] = [
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+    Duration::from_secs(6 * 3_600),
+];
+
 pub(crate) struct Account {
     pub(crate) name: AccountName,
+    /// For those who wait for the answer.
     pub(crate) gateway: Arc<dyn Gateway>,
+    /// The same for those who do not: they leave half of the account's turns to the others.
+    pub(crate) background: Arc<dyn Gateway>,
     pub(crate) rules: Rules,
     pub(crate) history: Duration,
+    pub(crate) probe_schedule: Vec<Duration>,
 }
 
 impl Account {
     fn new(name: AccountName, gateway: Arc<dyn Gateway>, settings: AccountSettings) -> Account {
-        let documented = gateway.capabilities().rules();
+        let capabilities = gateway.capabilities();
+        let documented = capabilities.rules();
         let rules = Rules {
             refund_window: settings.refund_window.or(documented.refund_window),
             refunds_per_order: settings.refunds_per_order.or(documented.refunds_per_order),
             refund_interval: settings.refund_interval.map_or(documented.refund_interval, Interval::Fixed),
             in_flight: documented.in_flight,
             sole_refunder: settings.sole_refunder.unwrap_or(documented.sole_refunder),
+            hold_above: settings.hold_above.or(documented.hold_above),
+            provisional_for: settings.provisional_for.unwrap_or(documented.provisional_for),
+            review_after: settings.review_after.unwrap_or(documented.review_after),
+            resend_after_silence: settings.resend_after_silence.or(documented.resend_after_silence),
         };
-        Account { name, gateway, rules, history: settings.history.unwrap_or(HISTORY) }
+        let probe_schedule = settings.probe_schedule.filter(|steps| !steps.is_empty());
+        let probe_schedule = probe_schedule.unwrap_or_else(|| PROBE_SCHEDULE.to_vec());
+        let (gateway, background) = paced(gateway, settings.calls_per_minute.or(capabilities.calls_per_minute));
+        let history = settings.history.unwrap_or(HISTORY);
+        Account { name, gateway, background, rules, history, probe_schedule }
+    }
+}
+
+/// The gateway for those who wait, and for those who do not.
+fn paced(gateway: Arc<dyn Gateway>, calls_per_minute: Option<u32>) -> (Arc<dyn Gateway>, Arc<dyn Gateway>) {
+    match calls_per_minute {
+        Some(calls) => {
+            let limited = Limited::new(gateway, calls);
+            (Arc::new(limited.clone()), Arc::new(limited.in_background()))
+        }
+        None => (gateway.clone(), gateway),
     }
 }
 

@@ -121,6 +121,15 @@ impl LedgerBuilder {
     fn over(self, storage: Arc<dyn Storage>) -> Ledger {
         let (device, clock) = (self.options.device, self.clock);
         let accounts = RwLock::default();
-        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes: Lanes::default() }) }
+        Ledger {
+            inner: Arc::new(Inner {
+                storage,
+                device,
+                clock,
+                accounts,
+                lanes: Lanes::default(),
+                queued: Default::default(),
+            }),
+        }
     }
 }

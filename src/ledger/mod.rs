@@ -6,6 +6,7 @@
 //! Start reading at [`Ledger::refund`] in `refund.rs`, then `attempt.rs`.
 
 mod account;
+mod approve;
 mod attempt;
 mod builder;
 mod clock;
@@ -16,9 +17,12 @@ mod lookup;
 mod queries;
 mod record;
 mod refund;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
+
+use tokio::sync::Notify;
 
 pub use account::AccountSettings;
 pub use builder::{LedgerBuilder, Profile};
@@ -26,9 +30,10 @@ pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use import::Imported;
 pub use lookup::Wanted;
-pub use queries::RefundQuery;
+pub use queries::{RefundList, RefundQuery, RefundTotal};
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};
+pub use resolve::Ruling;
 
 use crate::domain::decide::Context;
 use crate::domain::{AccountName, DeviceName, OrderId, Timestamp};
@@ -37,6 +42,7 @@ use crate::storage::Storage;
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
 use lane::Lanes;
+pub(crate) use refund::{make_key, refunded};
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.
 ///
@@ -59,11 +65,18 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     accounts: RwLock<BTreeMap<AccountName, Arc<Account>>>,
     lanes: Lanes,
+    /// Told when a refund is queued, for those who wait to send it.
+    pub(crate) queued: Notify,
 }
 
 impl Inner {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The time that nobody sets.
+    pub(crate) fn running(&self) -> std::time::Duration {
+        self.clock.running()
     }
 
     /// A command on that order, now, on this device.

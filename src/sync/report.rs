@@ -1,13 +1,14 @@
 //! What a sync did, and how far it is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{AccountName, RefundKey, RefundState};
 
 /// What a sync did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncReport {
     /// By account.
     pub accounts: BTreeMap<AccountName, AccountReport>,
@@ -22,7 +23,7 @@ impl SyncReport {
 }
 
 /// What a sync did for one account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountReport {
     /// Pages listed.
     pub pages: u64,
@@ -34,6 +35,8 @@ pub struct AccountReport {
     pub orders_unchanged: u64,
     /// Refunds that were sent.
     pub sent: u64,
+    /// Questions asked about refunds that are not settled.
+    pub asked: u64,
     /// Of all that were sent or asked about: how many are in which state now.
     pub states: BTreeMap<RefundState, u64>,
     /// Refunds that still wait.
@@ -74,6 +77,27 @@ pub enum Progress {
         key: RefundKey,
         /// Its state now.
         state: RefundState,
+    },
+    /// An account cannot be asked, or takes no refunds: it is left alone for a while.
+    Paused {
+        /// The account.
+        account: AccountName,
+        /// Why.
+        why: String,
+        /// For how long.
+        wait: Duration,
+    },
+    /// An account that was paused answers again.
+    Resumed {
+        /// The account.
+        account: AccountName,
+    },
+    /// Something went wrong with one refund or one row; the rest goes on.
+    Problem {
+        /// The account.
+        account: AccountName,
+        /// What, in words.
+        what: String,
     },
     /// A page of orders is on disk.
     Page {

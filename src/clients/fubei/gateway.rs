@@ -321,12 +321,14 @@ impl Gateway for FubeiGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: true,
+            lists_every_order: false,
             client_refund_number: true,
             lists_refunds: false,
             fence: false,
             fetch_by: FETCH_BY,
             refund_window: Some(Duration::from_secs(90 * 24 * 60 * 60)),
             refunds_per_order: Some(10),
+            calls_per_minute: None,
         }
     }
 

@@ -191,12 +191,14 @@ impl Gateway for TradeOrderGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: true,
+            lists_every_order: true,
             client_refund_number: false,
             lists_refunds: true,
             fence: false,
             fetch_by: FETCH_BY,
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: None,
         }
     }
 
