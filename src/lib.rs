@@ -80,10 +80,10 @@ pub use domain::{
 };
 pub use future::BoxFuture;
 pub use ledger::{
-    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest, Refunded,
-    Sending, SystemClock, Wanted,
+    AccountSettings, Adopted, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest,
+    Refunded, Sending, Subscription, SystemClock, Wanted,
 };
-pub use storage::{OrderQuery, Page};
+pub use storage::{OrderQuery, Page, Quarantine};
 pub use sync::{Progress, SyncOptions, SyncReport};
 
 #[cfg(all(doctest, feature = "fubei", feature = "sandbox"))]

@@ -117,6 +117,8 @@ kinds! {
     "outcome_not_written"  Failed      "the refund was sent and its outcome could not be written; it stays held";
     "moved"                Failed      "the order got another id meanwhile; ask again";
     "task_lost"            Failed      "a task of the ledger ended early; what it had written is safe";
+    "stale_facts"          Refused     "what is known of the order is older than the ledger's adoption; fetch it first";
+    "quarantined"          Failed      "the ledger was copied or restored; see `tillbook adopt`";
     "locked"               Failed      "another process owns the ledger; the message names it";
     "disk_full"            Failed      "no space left; nothing was written";
     "poisoned"             Failed      "an earlier write failed; open the ledger again";

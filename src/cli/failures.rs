@@ -24,6 +24,13 @@ impl From<Error> for Failure {
             Error::OutcomeNotWritten { key, .. } => failure
                 .fact("key", key.as_str())
                 .hint("free space or mend the disk, then ask for the refund again with the same --key"),
+            Error::Quarantined(quarantine) => failure
+                .fact("path", quarantine.path.display().to_string())
+                .fact("why", quarantine.why.as_str())
+                .hint("tillbook adopt --by NAME, once nobody uses the original any more"),
+            Error::StaleFacts { order, adopted_at, .. } => {
+                failure.fact("order", order.as_str()).fact("adopted_at", adopted_at.to_string())
+            }
             Error::Storage(error) => of_storage(failure, error),
             Error::Moved(order) => failure.fact("order", order.as_str()),
             _ => failure,

@@ -112,7 +112,8 @@ impl Session {
         }
     }
 
-    /// Opens the ledger as its owner, with these accounts connected. The caller closes it.
+    /// Opens the ledger as its owner, with these accounts connected. The caller closes it. One in quarantine is
+    /// refused before anybody is asked anything.
     pub(crate) async fn open(&self, accounts: &[AccountName]) -> Result<Ledger, Failure> {
         // Gateways first: settings that make no gateway must not cost a ledger its lock, nor make one.
         let mut gateways = Vec::new();
@@ -121,6 +122,10 @@ impl Session {
             gateways.push((name.clone(), upstreams::gateway(name, account)?, settings(account)));
         }
         let ledger = self.builder().open(self.data()).await?;
+        if let Some(quarantine) = ledger.quarantined() {
+            ledger.close().await?;
+            return Err(Error::Quarantined(quarantine).into());
+        }
         for (name, gateway, settings) in gateways {
             if let Err(error) = ledger.connect(name, gateway, settings) {
                 ledger.close().await?;

@@ -6,6 +6,7 @@
 //! Start reading at [`Ledger::refund`] in `refund.rs`, then `attempt.rs`.
 
 mod account;
+mod adopt;
 mod attempt;
 mod builder;
 mod clock;
@@ -16,11 +17,13 @@ mod lookup;
 mod queries;
 mod record;
 mod refund;
+mod subscribe;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 pub use account::AccountSettings;
+pub use adopt::Adopted;
 pub use builder::{LedgerBuilder, Profile};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
@@ -29,6 +32,7 @@ pub use lookup::Wanted;
 pub use queries::RefundQuery;
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};
+pub use subscribe::Subscription;
 
 use crate::domain::decide::Context;
 use crate::domain::{AccountName, DeviceName, OrderId, Timestamp};
@@ -37,6 +41,7 @@ use crate::storage::Storage;
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
 use lane::Lanes;
+use subscribe::Subscribers;
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.
 ///
@@ -59,6 +64,9 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     accounts: RwLock<BTreeMap<AccountName, Arc<Account>>>,
     lanes: Lanes,
+    /// When this copy of the ledger was adopted: facts from before are not enough for a hold.
+    adopted_at: RwLock<Option<Timestamp>>,
+    subscribers: Subscribers,
 }
 
 impl Inner {
@@ -97,13 +105,14 @@ impl Ledger {
         &self.inner.device
     }
 
-    /// Takes no more refunds, waits for those under way, writes what is pending and lets go of the
-    /// files.
+    /// Takes no more refunds, waits for those under way, hands subscribers what is left, writes what is
+    /// pending and lets go of the files.
     ///
     /// # Errors
     /// When the storage cannot be closed properly; what was acknowledged is safe all the same.
     pub async fn close(&self) -> Result<(), Error> {
         self.inner.lanes.close().await;
+        self.inner.subscribers.close(&*self.inner.storage).await;
         Ok(self.inner.storage.close().await?)
     }
 }

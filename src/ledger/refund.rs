@@ -270,6 +270,9 @@ impl Inner {
             Sending::QueueOnly => (None, Some("it was asked to wait for the next sync".to_owned())),
             Sending::Now => self.fresh(account, &record).await,
         };
+        if fresh.is_none() {
+            self.known_since_adoption(&record, waiting.as_deref())?;
+        }
         let committed = match self.hold(account, order, request, fresh.clone()).await {
             Err(Error::Rejected(rejection)) => {
                 self.remember(account, fresh).await;

@@ -1,11 +1,13 @@
 //! One file per command. A command prints its result on stdout and answers with the exit code; a failure is printed
 //! by the caller.
 
+mod adopt;
 mod cancel;
 mod check;
 mod completions;
 mod decode;
 mod demo;
+mod events;
 mod orders;
 mod record;
 mod refund;
@@ -44,6 +46,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Refund(args) => refund::run(&session()?, args).await,
         Command::Refunds(args) => refunds::run(&session()?, args).await,
         Command::Cancel(args) => cancel::run(&session()?, args).await,
+        Command::Events(args) => events::run(&session()?, &args).await,
+        Command::Adopt(args) => adopt::run(&session()?, &args).await,
         Command::Verify => verify::run(&session()?).await,
     }
 }

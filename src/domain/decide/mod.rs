@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`refund`], the command that the ledger exists for.
 
+mod adopt;
 mod attempt;
 mod facts;
 mod record_offline;
@@ -13,6 +14,7 @@ mod refund;
 
 use std::sync::Arc;
 
+pub use adopt::adopt;
 pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
 pub use record_offline::{RecordOffline, record_offline};
