@@ -12,7 +12,7 @@
 //! | `disk` | the files under it, as a trait that tests can fill with faults |
 //! | `segments` | reading it, and telling a torn end from damage |
 //! | `journal` | writing it, and room for outcomes |
-//! | `writer` | the thread that decides, writes, answers |
+//! | `command`, `writer` | what is asked; the thread that decides, writes, answers |
 //! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
@@ -23,6 +23,7 @@
 //! Start reading at [`Embedded`], then `writer`.
 
 mod checkpoint;
+mod command;
 pub mod disk;
 mod frame;
 mod index;
@@ -44,13 +45,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::command::Command;
 use self::disk::Disk;
 use self::indexer::Backlog;
 use self::instance::{Instance, Standing};
 use self::open::Opened;
 pub use self::read_only::ReadOnly;
 pub use self::tail::Tail;
-use self::writer::{Command, Health, Writer};
+use self::writer::{Health, Writer};
 use super::lines::Cursor;
 use super::lock::reading;
 use super::place::History;

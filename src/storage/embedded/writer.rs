@@ -3,13 +3,13 @@
 //!
 //! No timer gathers groups: while one sync runs, the next group gathers by itself.
 
-use std::sync::mpsc::Receiver as Resume;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpoint;
+use super::command::{Command, Given, Many, answer, refuse};
 use super::frame::Kind;
 use super::index::{Index, Progress};
 use super::indexer::{Backlog, Stop};
@@ -18,31 +18,11 @@ use super::journal::{Journal, words};
 use super::owner::Owner;
 use super::segments::Segments;
 use crate::domain::DeviceName;
-use crate::domain::decide::Refusal;
 use crate::storage::group::{Decided, Group, NotDecided, Room};
 use crate::storage::lines::Cursor;
 use crate::storage::lock::{reading, writing};
 use crate::storage::reader::Reader;
-use crate::storage::{Adoption, Committed, Quarantine, StorageError, TransactError, Transaction};
-
-type Answer<T> = oneshot::Sender<T>;
-type Many = Result<Vec<Result<Committed, Refusal>>, StorageError>;
-
-/// What the writer is asked to do.
-pub(super) enum Command {
-    One(Box<Transaction>, Answer<Result<Committed, TransactError>>),
-    Many(Vec<Transaction>, Answer<Many>),
-    Cursor(Cursor, Answer<Result<(), StorageError>>),
-    /// End the quarantine.
-    Adopt(Adoption, Answer<Many>),
-    /// Say in the journal how far the index is on disk.
-    Checkpoint(Checkpoint),
-    /// Write nothing until the other side of the channel says so or is gone.
-    Freeze(Answer<u64>, Resume<()>),
-    Close(Answer<Result<(), StorageError>>),
-    /// End as a killed process would: no checkpoint, the lock given back.
-    Abandon(Answer<()>),
-}
+use crate::storage::{Adoption, Quarantine, StorageError, Transaction};
 
 /// Commands that share one write.
 const GROUP: usize = 256;
@@ -378,35 +358,6 @@ impl Writer {
         self.poison(why.clone());
         let poisoned = || StorageError::Poisoned { why: why.clone() };
         group.into_iter().for_each(|command| refuse(command, &poisoned));
-    }
-}
-
-/// What a command of a group was answered, before it is told.
-enum Given {
-    One(Result<Committed, TransactError>),
-    Many(Many),
-    Cursor(Result<(), StorageError>),
-    Nothing,
-}
-
-fn answer(group: Vec<Command>, answers: Vec<Given>) {
-    for (command, given) in group.into_iter().zip(answers) {
-        // An error: the caller is gone. What was written stays written.
-        match (command, given) {
-            (Command::One(_, caller), Given::One(answer)) => drop(caller.send(answer)),
-            (Command::Many(_, caller), Given::Many(answer)) => drop(caller.send(answer)),
-            (Command::Cursor(_, caller), Given::Cursor(answer)) => drop(caller.send(answer)),
-            _ => {}
-        }
-    }
-}
-
-fn refuse(command: Command, why: &dyn Fn() -> StorageError) {
-    match command {
-        Command::One(_, caller) => drop(caller.send(Err(why().into()))),
-        Command::Many(_, caller) | Command::Adopt(_, caller) => drop(caller.send(Err(why()))),
-        Command::Cursor(_, caller) => drop(caller.send(Err(why()))),
-        Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {}
     }
 }
 
