@@ -76,12 +76,12 @@ pub mod sandbox;
 pub use domain::decide::Repeat;
 pub use domain::{
     AccountName, DeviceName, Facts, Money, MoneyError, OrderId, OrderRecord, OrderStatus, Reference, Refund, RefundKey,
-    RefundState, RefundStatus, Rejection, Requested, Timestamp,
+    RefundState, RefundStatus, Rejection, Requested, Timestamp, Verdict,
 };
 pub use future::BoxFuture;
 pub use ledger::{
     AccountSettings, Adopted, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest,
-    Refunded, Sending, Subscription, SystemClock, Wanted,
+    Refunded, Ruling, Sending, Subscription, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page, Quarantine};
 pub use sync::{Progress, SyncOptions, SyncReport};

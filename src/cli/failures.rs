@@ -28,9 +28,6 @@ impl From<Error> for Failure {
                 .fact("path", quarantine.path.display().to_string())
                 .fact("why", quarantine.why.as_str())
                 .hint("tillbook adopt --by NAME, once nobody uses the original any more"),
-            Error::StaleFacts { order, adopted_at, .. } => {
-                failure.fact("order", order.as_str()).fact("adopted_at", adopted_at.to_string())
-            }
             Error::Storage(error) => of_storage(failure, error),
             Error::Moved(order) => failure.fact("order", order.as_str()),
             _ => failure,
@@ -108,6 +105,10 @@ fn of_rejection(failure: Failure, rejection: &Rejection) -> Failure {
         Rejection::AlreadyRecorded { reference, order } => {
             failure.fact("reference", format!("{}={}", reference.kind, reference.number)).fact("order", order.as_str())
         }
+        Rejection::StaleFacts { order, adopted_at } => failure
+            .fact("order", order.as_str())
+            .fact("adopted_at", adopted_at.to_string())
+            .hint("tillbook fetch ORDER, as soon as its upstream can be reached"),
         Rejection::NotRefundable { order, status, upstream_status } => failure
             .fact("order", order.as_str())
             .fact("status", status.as_str())

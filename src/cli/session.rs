@@ -165,5 +165,6 @@ pub(crate) fn settings(account: &Account) -> AccountSettings {
         refund_interval: account.refund_interval,
         sole_refunder: account.sole_refunder,
         history: account.history,
+        ..AccountSettings::default()
     }
 }

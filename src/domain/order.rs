@@ -156,6 +156,10 @@ pub struct Facts {
     /// When the request that brought these facts began (our clock). Facts prove nothing about
     /// what was applied after this instant.
     pub asked_at: Timestamp,
+    /// The upstream's clock when it answered, where its answer bore a `Date`: what its own time limits
+    /// are counted on. Not kept.
+    #[serde(skip)]
+    pub upstream_time: Option<Timestamp>,
 }
 
 impl Facts {
@@ -169,7 +173,7 @@ impl Facts {
     pub fn same_content(&self, other: &Facts) -> bool {
         // Cheaper than listing the fields, and a new field cannot be forgotten.
         let mut moved = other.clone();
-        moved.asked_at = self.asked_at;
+        (moved.asked_at, moved.upstream_time) = (self.asked_at, self.upstream_time);
         *self == moved
     }
 }

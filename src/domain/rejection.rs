@@ -1,6 +1,6 @@
 //! A refusal by the ledger's rules: an answer with facts, not a failure.
 
-use super::{AccountName, Money, OrderId, OrderStatus, Reference, RefundKey, RefundState, Timestamp};
+use super::{AccountName, Money, OrderId, OrderStatus, Reference, RefundKey, RefundState, Timestamp, Verdict};
 
 /// Why the ledger refuses a command. Nothing of it was written and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +64,16 @@ pub enum Rejection {
         reference: Reference,
         /// The order that bears it.
         order: OrderId,
+    },
+    /// What is known of the order is older than the adoption of this copy of the ledger.
+    #[error(
+        "what is known of order {order} is older than the adoption of this ledger ({adopted_at}), and another copy may have refunded it since: fetch the order first"
+    )]
+    StaleFacts {
+        /// The order.
+        order: OrderId,
+        /// When the ledger was adopted.
+        adopted_at: Timestamp,
     },
     /// Only paid orders are refundable.
     #[error("order {order} is {status} ({upstream_status}), not paid")]
@@ -146,6 +156,44 @@ pub enum Rejection {
         /// The key.
         key: RefundKey,
     },
+    /// The refund waits for no approval.
+    #[error("refund {key} is {state} and waits for no approval")]
+    NothingToApprove {
+        /// The refund.
+        key: RefundKey,
+        /// Its state.
+        state: RefundState,
+    },
+    /// The record has changed since the person looked at it.
+    #[error("order {order} has changed since (version {seen} was judged, it is {version} now); look at it again")]
+    RecordMoved {
+        /// The order.
+        order: OrderId,
+        /// The version that the person saw.
+        seen: u64,
+        /// The version that it has.
+        version: u64,
+    },
+    /// Nothing about the refund is a person's to decide.
+    #[error("refund {key} is {state}; there is nothing that a verdict of {verdict} could settle")]
+    NotResolvable {
+        /// The refund.
+        key: RefundKey,
+        /// Its state.
+        state: RefundState,
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// The upstream says otherwise, right now.
+    #[error("the upstream contradicts that refund {key} is {verdict}: {words}")]
+    VerdictContradicted {
+        /// The refund.
+        key: RefundKey,
+        /// The verdict.
+        verdict: Verdict,
+        /// What the upstream says.
+        words: String,
+    },
     /// Only what was proven not executed can be withdrawn.
     #[error("refund {key} is {state} and can no longer be canceled")]
     NotCancelable {
@@ -168,6 +216,7 @@ impl Rejection {
             Rejection::ContestedReference { .. } => "contested_reference",
             Rejection::OtherAccount { .. } => "other_account",
             Rejection::AlreadyRecorded { .. } => "already_recorded",
+            Rejection::StaleFacts { .. } => "stale_facts",
             Rejection::NotRefundable { .. } => "not_refundable",
             Rejection::ForeignCurrency { .. } => "foreign_currency",
             Rejection::RefundableChanged { .. } => "refundable_changed",
@@ -176,6 +225,10 @@ impl Rejection {
             Rejection::TooManyRefunds { .. } => "too_many_refunds",
             Rejection::LooksRepeated { .. } => "looks_repeated",
             Rejection::UnknownRefund { .. } => "unknown_refund",
+            Rejection::NothingToApprove { .. } => "nothing_to_approve",
+            Rejection::RecordMoved { .. } => "record_moved",
+            Rejection::NotResolvable { .. } => "not_resolvable",
+            Rejection::VerdictContradicted { .. } => "verdict_contradicted",
             Rejection::NotCancelable { .. } => "not_cancelable",
         }
     }

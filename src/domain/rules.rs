@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::PaymentMethod;
+use super::{Money, PaymentMethod};
 
 /// The least time between two refunds of one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,22 @@ pub struct Rules {
     /// Whether nobody but this ledger refunds this account's orders. A moved total that matches an
     /// unsettled refund exactly is then read as that refund.
     pub sole_refunder: bool,
+    /// Refunds above this wait, held, until a person approves them.
+    pub hold_above: Option<Money>,
+    /// How long an upstream may not know an order before its queued refunds go to a person.
+    pub provisional_for: Duration,
+    /// How long a refund may be in doubt or accepted before it is put before a person.
+    pub review_after: Duration,
+    /// After how long a silence a refund that nothing proves is sent again. `None` is never; anything
+    /// else risks that it is paid twice, for a request can land after any time.
+    pub resend_after_silence: Option<Duration>,
 }
+
+/// A payment platform knows its own orders at once; a day covers its outages.
+const PROVISIONAL_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// Banks settle refunds within three days as a rule; what is silent longer wants a person.
+const REVIEW_AFTER: Duration = Duration::from_secs(72 * 3_600);
 
 impl Default for Rules {
     /// No limits but the channel's interval; one at a time.
@@ -61,6 +76,10 @@ impl Default for Rules {
             refund_interval: Interval::OfChannel,
             in_flight: InFlight::One,
             sole_refunder: true,
+            hold_above: None,
+            provisional_for: PROVISIONAL_FOR,
+            review_after: REVIEW_AFTER,
+            resend_after_silence: None,
         }
     }
 }

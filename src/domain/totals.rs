@@ -15,7 +15,7 @@
 //! the same. When a refund leaves U, the figures are computed anew in the same write, so nothing is
 //! counted twice.
 
-use super::{Money, OrderRecord, RefundState, Rules};
+use super::{Money, OrderRecord, Refund, RefundKey, RefundState, Rules};
 
 /// Refunds made elsewhere, and what is unexplained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,63 +55,100 @@ pub(crate) fn read(record: &OrderRecord, rules: &Rules, age: Age) -> Totals {
     let certain = moved.saturating_sub(all_of_u);
     let external = record.settled_external.saturating_add(certain).max(record.external);
     let open = beyond_ours.saturating_sub(external);
-    let unsettled = if explains(record, rules, doubtful, upstream, external) { Money::ZERO } else { open };
+    let unsettled = if explains(record, rules, upstream, external) { Money::ZERO } else { open };
     Totals { external, unsettled }
+}
+
+/// Whether the total proves that the refund of that key was executed: nobody but this ledger refunds the
+/// order, the figure before the attempt is known, and what the total shows beyond what is known adds up
+/// only with this refund in it.
+pub(crate) fn prove(record: &OrderRecord, rules: &Rules, key: &RefundKey) -> bool {
+    let Some(upstream) = record.facts.refunded else { return false };
+    let known_before = |refund: &Refund| refund.baseline.is_some_and(|baseline| baseline.refunded.is_some());
+    if !rules.sole_refunder
+        || record.external_seen
+        || !record.refund(key).is_some_and(|refund| refund.is_unsettled() && known_before(refund))
+    {
+        return false;
+    }
+    let question = Question::of(record, upstream, record.external);
+    let sets = question.sets();
+    !question.open.is_zero()
+        && !sets.is_empty()
+        && sets.iter().all(|set| set.iter().any(|candidate| candidate.key == *key))
 }
 
 /// Whether some of the doubtful refunds add up to exactly what the total shows beyond `external`, and
 /// the upstream's count leaves room for them beside what was made elsewhere since.
-fn explains(record: &OrderRecord, rules: &Rules, doubtful: Vec<Money>, upstream: Money, external: Money) -> bool {
-    // What succeeded after the total was asked for may be in it or not, just as the doubtful ones.
-    let late = record
-        .refunds
-        .iter()
-        .filter(|refund| refund.state == RefundState::Succeeded && refund.state_at >= record.facts.asked_at);
-    let late: Vec<Money> = late.map(|refund| refund.amount).collect();
-    let long_ours = record.refunded_here().saturating_sub(Money::total(late.iter().copied()));
-    let open = upstream.saturating_sub(long_ours).saturating_sub(external);
-    if open.is_zero() {
-        return true;
-    }
-    if !rules.sole_refunder {
-        return false;
-    }
-    let settled_count = record.settled_count.map(|count| count.saturating_sub(late.len() as u32));
-    let candidates: Vec<Money> = doubtful.into_iter().chain(late).collect();
-    let Some(fewest) = fewest_that_sum_to(&candidates, open) else { return false };
-    let needed = fewest + u32::from(external > record.settled_external);
-    match (record.facts.refund_count, settled_count) {
-        (Some(now), Some(before)) => now.saturating_sub(before) >= needed,
-        _ => true,
-    }
+fn explains(record: &OrderRecord, rules: &Rules, upstream: Money, external: Money) -> bool {
+    let question = Question::of(record, upstream, external);
+    question.open.is_zero() || (rules.sole_refunder && !question.sets().is_empty())
 }
 
-/// The size of the smallest set of `amounts` whose sum is `wanted`. Upstreams allow at most some
-/// dozens of refunds per order and nearly always one is doubtful; past 16 none is tried.
-fn fewest_that_sum_to(amounts: &[Money], wanted: Money) -> Option<u32> {
-    if amounts.len() > 16 {
-        return None;
+/// What a total shows beyond what is known, and the refunds that may be in it.
+struct Question<'a> {
+    /// What is to be explained.
+    open: Money,
+    /// Those in doubt, and those that succeeded after the total was asked for: in it or not.
+    candidates: Vec<&'a Refund>,
+    /// How many refunds the upstream counts beyond those that are known, if it counts.
+    room: Option<u32>,
+}
+
+impl<'a> Question<'a> {
+    fn of(record: &'a OrderRecord, upstream: Money, external: Money) -> Question<'a> {
+        let is_late =
+            |refund: &&Refund| refund.state == RefundState::Succeeded && refund.state_at >= record.facts.asked_at;
+        let late: Vec<&Refund> = record.refunds.iter().filter(is_late).collect();
+        let late_sum = Money::total(late.iter().map(|refund| refund.amount));
+        let long_ours = record.refunded_here().saturating_sub(late_sum);
+        let open = upstream.saturating_sub(long_ours).saturating_sub(external);
+        let settled_count = record.settled_count.map(|count| count.saturating_sub(late.len() as u32));
+        let elsewhere = u32::from(external > record.settled_external);
+        let room = record.facts.refund_count.zip(settled_count);
+        let room = room.map(|(now, before)| now.saturating_sub(before).saturating_sub(elsewhere));
+        Question { open, candidates: record.unsettled_refunds().chain(late).collect(), room }
     }
-    (1_u32..1 << amounts.len())
-        .filter(|set| {
-            let chosen = amounts.iter().enumerate().filter(|(i, _)| set & (1 << i) != 0);
-            Money::total(chosen.map(|(_, amount)| *amount)) == wanted
-        })
-        .map(u32::count_ones)
-        .min()
+
+    /// Each set of candidates whose sum is exactly what is open, and for which there is room. Upstreams
+    /// allow at most some dozens of refunds per order and nearly always one is doubtful; past 16 none is
+    /// tried.
+    fn sets(&self) -> Vec<Vec<&'a Refund>> {
+        if self.candidates.len() > 16 || self.open.is_zero() {
+            return Vec::new();
+        }
+        let all = 1_u32..1 << self.candidates.len();
+        let sets = all.filter(|set| self.room.is_none_or(|room| set.count_ones() <= room)).map(|set| {
+            let chosen = self.candidates.iter().enumerate().filter(|(i, _)| set & (1 << i) != 0);
+            chosen.map(|(_, refund)| *refund).collect::<Vec<_>>()
+        });
+        sets.filter(|set| Money::total(set.iter().map(|refund| refund.amount)) == self.open).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{DeviceName, Requested, Timestamp};
 
     #[test]
-    fn the_smallest_set_that_adds_up_is_found() {
+    fn every_set_that_adds_up_is_found_and_none_that_the_count_has_no_room_for() {
         let fen = |n| Money::from_fen(n).expect("valid");
-        let amounts = [fen(10), fen(20), fen(30)];
-        assert_eq!(fewest_that_sum_to(&amounts, fen(30)), Some(1));
-        assert_eq!(fewest_that_sum_to(&amounts, fen(50)), Some(2));
-        assert_eq!(fewest_that_sum_to(&amounts, fen(60)), Some(3));
-        assert_eq!(fewest_that_sum_to(&amounts, fen(25)), None);
+        let refund = |n: i64| {
+            let (key, device) = (RefundKey::new(format!("k{n}")), DeviceName::new("till"));
+            let (key, device) = (key.expect("valid"), device.expect("valid"));
+            Refund::queued(key, Requested::Exactly(fen(n)), fen(n), device, Timestamp::EPOCH)
+        };
+        let refunds = [refund(10), refund(20), refund(30)];
+        let amounts = |open, room| {
+            let question = Question { open: fen(open), candidates: refunds.iter().collect(), room };
+            let sets = question.sets();
+            sets.iter().map(|set| set.iter().map(|refund| refund.amount.fen()).collect()).collect::<Vec<Vec<i64>>>()
+        };
+        assert_eq!(amounts(30, None), [vec![10, 20], vec![30]]);
+        assert_eq!(amounts(30, Some(1)), [vec![30]]);
+        assert_eq!(amounts(50, None), [vec![20, 30]]);
+        assert_eq!(amounts(25, None), Vec::<Vec<i64>>::new());
+        assert_eq!(amounts(0, None), Vec::<Vec<i64>>::new());
     }
 }

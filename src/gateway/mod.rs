@@ -142,7 +142,7 @@ impl Capabilities {
             refunds_per_order: self.refunds_per_order,
             refund_interval: Interval::OfChannel,
             in_flight: if self.client_refund_number { InFlight::Many } else { InFlight::One },
-            sole_refunder: true,
+            ..Rules::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{AccountName, Interval, Rules};
+use crate::domain::{AccountName, Interval, Money, Rules};
 use crate::gateway::Gateway;
 
 use super::{Error, Ledger};
@@ -21,16 +21,40 @@ pub struct AccountSettings {
     pub sole_refunder: Option<bool>,
     /// How far back a sync lists orders (default: 90 days).
     pub history: Option<Duration>,
+    /// Refunds above this wait, held, until [`Ledger::approve`] (default: none waits).
+    pub hold_above: Option<Money>,
+    /// How long the upstream may not know an order recorded offline before its refunds go to review
+    /// (default: a day).
+    pub provisional_for: Option<Duration>,
+    /// How long a refund may be in doubt or accepted before it goes to review (default: 72 hours).
+    pub review_after: Option<Duration>,
+    /// When [`Ledger::run`] asks about a refund that is not settled, counted from one question to the
+    /// next; the last repeats (default: 30 s, 2 min, 10 min, 1 h, then every 6 h).
+    pub probe_schedule: Option<Vec<Duration>>,
+    /// After how long a silence of the upstream a refund is sent again although nothing proves that
+    /// it was not executed (default: never). It can be paid twice: a request can land after any time.
+    /// The silence is counted while [`Ledger::run`] runs, and anew after each start.
+    pub resend_after_silence: Option<Duration>,
 }
 
 /// How far back a sync lists orders unless the account says otherwise.
 const HISTORY: Duration = Duration::from_secs(90 * 86_400);
+
+/// When to ask about a refund that is not settled: soon while a customer waits, then ever more rarely.
+const PROBE_SCHEDULE: [Duration; 5] = [
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+    Duration::from_secs(3_600),
+    Duration::from_secs(6 * 3_600),
+];
 
 pub(crate) struct Account {
     pub(crate) name: AccountName,
     pub(crate) gateway: Arc<dyn Gateway>,
     pub(crate) rules: Rules,
     pub(crate) history: Duration,
+    pub(crate) probe_schedule: Vec<Duration>,
 }
 
 impl Account {
@@ -42,8 +66,14 @@ impl Account {
             refund_interval: settings.refund_interval.map_or(documented.refund_interval, Interval::Fixed),
             in_flight: documented.in_flight,
             sole_refunder: settings.sole_refunder.unwrap_or(documented.sole_refunder),
+            hold_above: settings.hold_above.or(documented.hold_above),
+            provisional_for: settings.provisional_for.unwrap_or(documented.provisional_for),
+            review_after: settings.review_after.unwrap_or(documented.review_after),
+            resend_after_silence: settings.resend_after_silence.or(documented.resend_after_silence),
         };
-        Account { name, gateway, rules, history: settings.history.unwrap_or(HISTORY) }
+        let probe_schedule = settings.probe_schedule.filter(|steps| !steps.is_empty());
+        let probe_schedule = probe_schedule.unwrap_or_else(|| PROBE_SCHEDULE.to_vec());
+        Account { name, gateway, rules, history: settings.history.unwrap_or(HISTORY), probe_schedule }
     }
 }
 

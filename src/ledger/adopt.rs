@@ -19,6 +19,7 @@ use crate::domain::{
 };
 use crate::storage::{Adoption, Claims, Quarantine, Transaction};
 
+use super::lane::LaneGuard;
 use super::{Error, Inner, Ledger};
 
 /// Where the storage keeps when and by whom the ledger was adopted.
@@ -58,7 +59,7 @@ impl Ledger {
     ///
     /// Every refund that is not settled (queued, sending, accepted or in doubt) goes to review, for the
     /// original may have sent it. From then on an order is refunded only after facts that were asked for
-    /// since; until then, offline, it is [`Error::StaleFacts`].
+    /// since; until then, offline, it is [`Rejection::StaleFacts`].
     ///
     /// A snapshot that no quarantine was seen for can be put in one: close it, delete the file `INSTANCE` in
     /// its directory, and open it again.
@@ -142,16 +143,12 @@ impl Inner {
         *self.adopted_at.write().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
-    /// Whether what is known of an order was asked for since the ledger was adopted, so that it may be
-    /// refunded without asking again.
-    pub(super) fn known_since_adoption(&self, record: &OrderRecord, waiting: Option<&str>) -> Result<(), Error> {
-        let adopted_at = *self.adopted_at.read().unwrap_or_else(PoisonError::into_inner);
-        match adopted_at {
-            Some(adopted_at) if record.facts.asked_at < adopted_at => {
-                let waiting = waiting.unwrap_or("the upstream was not asked").to_owned();
-                Err(Error::StaleFacts { order: record.id.clone(), adopted_at, waiting })
-            }
-            _ => Ok(()),
+    /// Waits for the order's turn: whoever sends a refund, asks what became of one or shuts the door on one has
+    /// it. In quarantine nobody gets in, so that nothing is sent for which the storage would be asked too late.
+    pub(super) async fn enter(&self, order: &OrderId) -> Result<LaneGuard, Error> {
+        match self.storage.quarantine() {
+            Some(quarantine) => Err(Error::Quarantined(quarantine)),
+            None => Ok(self.lanes.enter(order).await?),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Attempts: the claim is on disk before the first byte leaves, the outcome after the last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::decide::{self, Refusal, Settle};
+use crate::domain::decide::{self, Found, Refusal, Settle};
 use crate::domain::{Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState};
 use crate::gateway::RefundCall;
 use crate::storage::{Claims, Committed, TransactError, Transaction};
@@ -30,7 +31,7 @@ impl Inner {
         order: OrderId,
         key: RefundKey,
     ) -> Result<Sent, Error> {
-        let _lane = self.lanes.enter(&order).await?;
+        let _lane = self.enter(&order).await?;
         let record = self.get(&order).await?;
         if record.refund(&key).is_none_or(|refund| refund.state != RefundState::Queued) {
             return Ok(Sent::No(record, None)); // somebody else was faster
@@ -38,7 +39,12 @@ impl Inner {
         let numbers: Vec<_> = record.facts.all_references().collect();
         let facts = match account.gateway.fetch_order(&numbers).await {
             Err(error) => return Ok(Sent::Paused(error)),
-            Ok(None) => return Ok(Sent::No(record, Some("the upstream does not know the order".to_owned()))),
+            Ok(None) => {
+                let (context, rules) = (self.context(&account.name, &order), account.rules.clone());
+                let decide = Box::new(move |found: &Found| decide::unknown_upstream(&context, found, &rules));
+                let record = self.decide_on(&account, &order, decide).await?.record;
+                return Ok(Sent::No(record, Some("the upstream does not know the order".to_owned())));
+            }
             Ok(Some(facts)) => facts,
         };
         let context = self.context(&account.name, &order);
@@ -92,7 +98,7 @@ impl Inner {
             }
         });
         tracing::info!(%key, order = %record.id, outcome = answer.outcome.as_str(), code = answer.code.as_deref(), "refund sent");
-        let recorded = self.settle(account, &record.id, key, attempt, RefundState::Sending, answer.clone()).await;
+        let recorded = self.settle(account, &record.id, key, attempt, answer.clone()).await;
         let record = match recorded {
             Ok(committed) => committed.record,
             Err(Error::Storage(source)) => {
@@ -103,7 +109,7 @@ impl Inner {
         if answer.outcome != Outcome::Accepted {
             return Ok((record, answer));
         }
-        match self.ask(account, &record, key).await {
+        match self.ask_in_lane(account, &record, key, Duration::ZERO).await {
             Ok(record) => Ok((record, answer)),
             Err(error) => {
                 // Accepted is on disk and true; the next sync asks again.
@@ -113,44 +119,31 @@ impl Inner {
         }
     }
 
-    /// Asks the upstream what became of a refund, and records what it proves.
-    pub(crate) async fn ask(
-        &self,
-        account: &Arc<Account>,
-        record: &Arc<OrderRecord>,
-        key: &RefundKey,
-    ) -> Result<Arc<OrderRecord>, Error> {
-        let call = self.call(record, key)?;
-        let from = call.refund.state;
-        let asked = account.gateway.probe(&call).await;
-        let answer = asked.map_err(|error| Error::Upstream { account: account.name.clone(), error })?.answer;
-        if matches!(answer.outcome, Outcome::InDoubt | Outcome::NotSent | Outcome::Blocked) {
-            return Ok(record.clone()); // it proves nothing
-        }
-        let settled = self.settle(account, &record.id, key, call.refund.attempts, from, answer).await;
-        Ok(settled?.record)
-    }
-
     async fn settle(
         &self,
         account: &Account,
         order: &OrderId,
         key: &RefundKey,
         attempt: u32,
-        from: RefundState,
         answer: Answer,
     ) -> Result<Committed, Error> {
         let context = self.context(&account.name, order);
-        let settle = Settle { key: key.clone(), attempt, from, answer, rules: account.rules.clone() };
-        let transaction = Transaction {
-            order: order.clone(),
-            account: account.name.clone(),
-            claims: Claims::default(),
-            now: context.now,
-            decide: Box::new(move |found| decide::answer(&context, found, &settle)),
-        };
+        let settle = Settle { key: key.clone(), attempt, answer, rules: account.rules.clone() };
+        let decide = Box::new(move |found: &Found| decide::answer(&context, found, &settle));
+        self.decide_on(account, order, decide).await
+    }
+
+    /// One durable decision on an order. Where somebody else was faster, theirs is on disk, and the record
+    /// says so.
+    pub(super) async fn decide_on(
+        &self,
+        account: &Account,
+        order: &OrderId,
+        decide: crate::storage::Decide,
+    ) -> Result<Committed, Error> {
+        let (account, now) = (account.name.clone(), self.now());
+        let transaction = Transaction { order: order.clone(), account, claims: Claims::default(), now, decide };
         match self.storage.transact(transaction).await {
-            // Somebody else settled it meanwhile: theirs is on disk, and the record says so.
             Err(TransactError::Refused(Refusal::Overtaken { .. })) => {
                 Ok(Committed { record: self.get(order).await?, entries: Vec::new() })
             }
@@ -158,7 +151,7 @@ impl Inner {
         }
     }
 
-    fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
+    pub(super) fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
         let refund = record.refund(key).cloned();
         let (Some(refund), Some(native)) = (refund, record.facts.native.clone()) else {
             return Err(Error::TaskLost(format!("order {} cannot be asked about: it is provisional", record.id)));

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::domain::DeviceName;
 use crate::storage::Storage;
 use crate::storage::embedded::{Embedded, EmbeddedOptions};
@@ -129,7 +131,7 @@ impl LedgerBuilder {
     fn over(self, storage: Arc<dyn Storage>) -> Ledger {
         let (device, clock) = (self.options.device, self.clock);
         let (accounts, lanes, adopted_at) = (RwLock::default(), Lanes::default(), RwLock::default());
-        let subscribers = Subscribers::default();
-        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes, adopted_at, subscribers }) }
+        let (subscribers, queued) = (Subscribers::default(), Notify::new());
+        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes, adopted_at, subscribers, queued }) }
     }
 }

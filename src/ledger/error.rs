@@ -47,19 +47,6 @@ pub enum Error {
     /// [`Ledger::adopt`](super::Ledger::adopt). Nothing was written, nothing was sent.
     #[error("{0}: tillbook adopt --by NAME")]
     Quarantined(Quarantine),
-    /// What is known of the order is older than the ledger's adoption, and the upstream could not be asked:
-    /// the original may have refunded it since. Nothing was held.
-    #[error(
-        "what is known of order {order} is older than the adoption of this ledger ({adopted_at}), and the original may have refunded it since; nothing was held: fetch the order first ({waiting})"
-    )]
-    StaleFacts {
-        /// The order.
-        order: crate::domain::OrderId,
-        /// When the ledger was adopted.
-        adopted_at: crate::domain::Timestamp,
-        /// Why no fresh facts were at hand.
-        waiting: String,
-    },
     /// The storage failed.
     #[error("the ledger's storage failed")]
     Storage(#[source] StorageError),
@@ -85,7 +72,6 @@ impl Error {
             Error::Upstream { .. } => "upstream",
             Error::OutcomeNotWritten { .. } => "outcome_not_written",
             Error::Quarantined(_) => "quarantined",
-            Error::StaleFacts { .. } => "stale_facts",
             Error::Storage(error) => storage_kind(error),
             Error::Name(_) => "malformed",
             Error::Moved(_) => "moved",

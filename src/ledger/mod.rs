@@ -7,6 +7,7 @@
 
 mod account;
 mod adopt;
+mod approve;
 mod attempt;
 mod builder;
 mod clock;
@@ -17,10 +18,13 @@ mod lookup;
 mod queries;
 mod record;
 mod refund;
+mod resolve;
 mod subscribe;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
+
+use tokio::sync::Notify;
 
 pub use account::AccountSettings;
 pub use adopt::Adopted;
@@ -32,6 +36,7 @@ pub use lookup::Wanted;
 pub use queries::RefundQuery;
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};
+pub use resolve::Ruling;
 pub use subscribe::Subscription;
 
 use crate::domain::decide::Context;
@@ -67,6 +72,8 @@ pub(crate) struct Inner {
     /// When this copy of the ledger was adopted: facts from before are not enough for a hold.
     adopted_at: RwLock<Option<Timestamp>>,
     subscribers: Subscribers,
+    /// Told when a refund is queued, for those who wait to send it.
+    pub(crate) queued: Notify,
 }
 
 impl Inner {
@@ -74,9 +81,16 @@ impl Inner {
         self.clock.now()
     }
 
+    /// The time that nobody sets.
+    pub(crate) fn running(&self) -> std::time::Duration {
+        self.clock.running()
+    }
+
     /// A command on that order, now, on this device.
     fn context(&self, account: &AccountName, order: &OrderId) -> Context {
-        Context { account: account.clone(), order: order.clone(), device: self.device.clone(), now: self.now() }
+        let (account, order, device) = (account.clone(), order.clone(), self.device.clone());
+        let adopted_at = *self.adopted_at.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Context { account, order, device, now: self.now(), adopted_at }
     }
 
     /// The connected account of that name.

@@ -80,6 +80,7 @@ impl Ledger {
             updated_at: None,
             details: BTreeMap::new(),
             asked_at: context.now,
+            upstream_time: None,
         };
         let (command, references) = (RecordOffline { facts, by: order.by.clone() }, order.references.clone());
         let committed = self

@@ -202,7 +202,7 @@ impl Inner {
         }
         let mut order = self.order_to_refund(&account, &request).await?;
         loop {
-            let lane = self.lanes.enter(&order).await?;
+            let lane = self.enter(&order).await?;
             // Asked again: the same refund may have stood in the lane before this one.
             if let Some(replay) = self.replay(&request).await? {
                 return Ok(replay);
@@ -262,7 +262,8 @@ impl Inner {
         // What is refused on what is known here is refused without a call. A status may have changed
         // for the better upstream (the customer has paid by now), so that one is asked for first.
         match self.would_hold(account, &record, request).await {
-            Err(Error::Rejected(Rejection::NotRefundable { .. })) if request.sending == Sending::Now => {}
+            Err(Error::Rejected(Rejection::NotRefundable { .. } | Rejection::StaleFacts { .. }))
+                if request.sending == Sending::Now => {}
             Err(error) => return Err(error),
             Ok(_) => {}
         }
@@ -270,9 +271,6 @@ impl Inner {
             Sending::QueueOnly => (None, Some("it was asked to wait for the next sync".to_owned())),
             Sending::Now => self.fresh(account, &record).await,
         };
-        if fresh.is_none() {
-            self.known_since_adoption(&record, waiting.as_deref())?;
-        }
         let committed = match self.hold(account, order, request, fresh.clone()).await {
             Err(Error::Rejected(rejection)) => {
                 self.remember(account, fresh).await;
@@ -286,6 +284,7 @@ impl Inner {
             .any(|entry| matches!(&entry.event, Event::AttemptStarted { key, .. } if *key == request.key));
         let replayed = committed.entries.is_empty();
         if !started {
+            self.queued.notify_waiters();
             return refunded(committed.record, &request.key, replayed, waiting.or_else(|| Some(why_it_waits())));
         }
         let (record, answer) = self.send(account, committed.record, &request.key).await?;
@@ -361,7 +360,7 @@ impl Inner {
     }
 }
 
-fn why_it_waits() -> String {
+pub(super) fn why_it_waits() -> String {
     "another refund of the order comes first, or the least time between refunds has not passed".to_owned()
 }
 

@@ -1,16 +1,19 @@
-//! A round of synchronisation: facts in, queued refunds out, accepted refunds asked about.
+//! Synchronisation: facts in, queued refunds out, unsettled refunds asked about; one round, or until told to stop.
 //!
 //! What must never be here: generated types, and writes that bypass the ledger. Start reading at
-//! [`Ledger::sync`].
+//! [`Ledger::sync`], then `run.rs`.
 
-mod ask;
 mod pull;
 mod push;
 mod report;
+mod resolve;
+mod rhythm;
+mod run;
 
 use std::sync::Arc;
 
 pub use report::{AccountReport, Progress, SyncReport};
+pub use run::RunOptions;
 
 use crate::domain::AccountName;
 use crate::gateway::{ReadError, ReadErrorKind};
@@ -43,8 +46,8 @@ impl Reach {
 pub type Watcher = dyn Fn(&Progress) + Send + Sync;
 
 impl Ledger {
-    /// Does one full round: refunds that wait are sent, accepted ones are asked about, orders are
-    /// listed. In-doubt refunds stay held.
+    /// Does one full round: refunds that wait are sent, those that are not settled are asked about, orders
+    /// are listed.
     ///
     /// An account that cannot be reached, or refuses its credentials, is left alone for the rest of
     /// the round and named in the report; the others go on. One refund that cannot be sent delays no
@@ -66,11 +69,12 @@ impl Ledger {
         for account in accounts {
             let mut round = AccountReport::default();
             // Refunds first: customers wait for them, and nobody waits for a list.
-            let mut reach = push::push(self, &account, &mut round, watcher).await?;
-            if reach == Reach::Yes {
-                reach = ask::ask(self, &account, &mut round, watcher).await?;
+            let halt = push::push(self, &account, None, &mut round, watcher).await?;
+            let mut unreachable = halt.is_some_and(|halt| halt.reach == Reach::No);
+            if !unreachable {
+                unreachable = resolve::resolve(self, &account, None, &mut round, watcher).await?.is_some();
             }
-            if reach == Reach::Yes {
+            if !unreachable {
                 pull::pull(self, &account, &mut round, watcher).await?;
             }
             tracing::info!(

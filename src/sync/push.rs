@@ -11,6 +11,7 @@ use crate::gateway::{ReadError, ReadErrorKind};
 use crate::ledger::{Account, Error, Ledger, Sent};
 use crate::storage::DueRefund;
 
+use super::rhythm::Rests;
 use super::{AccountReport, Progress, Reach, Watcher};
 
 /// How many orders of one account are dealt with side by side.
@@ -22,6 +23,9 @@ const NOT_SENT: u64 = 3;
 
 /// What became of one order's queue.
 struct Lane {
+    order: OrderId,
+    /// The last one tried could not go.
+    stuck: bool,
     results: Vec<(RefundKey, Result<Sent, Error>)>,
     /// Refunds that were not tried, for one before them could not go.
     left: u64,
@@ -34,44 +38,62 @@ enum Next {
     Pause(ReadError, Reach),
 }
 
-/// Sends what is due, once each. Answers whether the account can be asked anything else in this round.
+/// Why an account takes no more refunds for now.
+pub(super) struct Halt {
+    pub(super) error: ReadError,
+    /// Whether it can be asked anything else.
+    pub(super) reach: Reach,
+}
+
+/// Sends what is due, once each, but for orders that rest. Answers why it stopped early, if it did.
 ///
 /// Each refund runs in a task of the ledger: when this future is dropped, or a storage error ends it,
 /// what is being sent is recorded all the same.
 pub(super) async fn push(
     ledger: &Ledger,
     account: &Arc<Account>,
+    mut rests: Option<&mut Rests<OrderId>>,
     report: &mut AccountReport,
     watcher: &Watcher,
-) -> Result<Reach, Error> {
+) -> Result<Option<Halt>, Error> {
     let mut queues = due(ledger, account, report).await?;
+    let now = ledger.inner.running();
+    if let Some(rests) = &rests {
+        queues.retain(|(_, order), keys| {
+            let rests = rests.is_resting(order, now);
+            report.waiting += if rests { keys.len() as u64 } else { 0 };
+            !rests
+        });
+    }
     let mut running: JoinSet<Lane> = JoinSet::new();
-    let mut paused: Option<ReadError> = None;
-    let mut reach = Reach::Yes;
+    let mut halt: Option<Halt> = None;
     let mut not_sent = 0;
     loop {
-        while paused.is_none() && running.len() < SIDE_BY_SIDE {
+        while halt.is_none() && running.len() < SIDE_BY_SIDE {
             let Some((order, keys)) = queues.pop_first() else { break };
             running.spawn(order_queue(ledger.clone(), account.clone(), order.1, keys));
         }
         let Some(lane) = running.join_next().await else { break };
         let lane = lane?;
         report.waiting += lane.left;
+        if let Some(rests) = &mut rests {
+            if lane.stuck { rests.begin(lane.order, now) } else { rests.end(&lane.order) }
+        }
         for (key, result) in lane.results {
-            if let Next::Pause(error, read) = record(account, report, watcher, key, result, &mut not_sent)? {
-                paused = Some(error);
-                if read == Reach::No {
-                    reach = Reach::No;
+            if let Next::Pause(error, reach) = record(account, report, watcher, key, result, &mut not_sent)? {
+                // What cannot be reached at all weighs more than what takes no refunds.
+                if halt.as_ref().is_none_or(|halt| halt.reach == Reach::Yes) {
+                    halt = Some(Halt { error, reach });
                 }
             }
         }
     }
     report.waiting += queues.values().map(|keys| keys.len() as u64).sum::<u64>();
-    if let Some(error) = paused {
+    if let Some(halt) = &halt {
         // Its queue would only meet the same refusal: one cheap safe call has told enough.
-        report.problem(format!("refunds of this account wait: {error}"));
+        report.problem(format!("refunds of this account wait: {}", halt.error));
     }
-    Ok(reach)
+    Ok(halt)
 }
 
 /// The account's due refunds by order, each order's in the order in which they were asked for.
@@ -103,6 +125,7 @@ async fn due(
 async fn order_queue(ledger: Ledger, account: Arc<Account>, order: OrderId, keys: Vec<RefundKey>) -> Lane {
     let mut results = Vec::new();
     let mut left = keys.len() as u64;
+    let mut stuck = false;
     for key in keys {
         let push = ledger.inner.clone().push(account.clone(), order.clone(), key.clone());
         let result = tokio::spawn(push).await.unwrap_or_else(|error| Err(error.into()));
@@ -115,10 +138,11 @@ async fn order_queue(ledger: Ledger, account: Arc<Account>, order: OrderId, keys
         results.push((key, result));
         left -= 1;
         if !went {
+            stuck = true;
             break;
         }
     }
-    Lane { results, left }
+    Lane { order, stuck, results, left }
 }
 
 /// Counts a result.

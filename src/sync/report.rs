@@ -1,6 +1,7 @@
 //! What a sync did, and how far it is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -34,6 +35,8 @@ pub struct AccountReport {
     pub orders_unchanged: u64,
     /// Refunds that were sent.
     pub sent: u64,
+    /// Questions asked about refunds that are not settled.
+    pub asked: u64,
     /// Of all that were sent or asked about: how many are in which state now.
     pub states: BTreeMap<RefundState, u64>,
     /// Refunds that still wait.
@@ -74,6 +77,27 @@ pub enum Progress {
         key: RefundKey,
         /// Its state now.
         state: RefundState,
+    },
+    /// An account cannot be asked, or takes no refunds: it is left alone for a while.
+    Paused {
+        /// The account.
+        account: AccountName,
+        /// Why.
+        why: String,
+        /// For how long.
+        wait: Duration,
+    },
+    /// An account that was paused answers again.
+    Resumed {
+        /// The account.
+        account: AccountName,
+    },
+    /// Something went wrong with one refund or one row; the rest goes on.
+    Problem {
+        /// The account.
+        account: AccountName,
+        /// What, in words.
+        what: String,
     },
     /// A page of orders is on disk.
     Page {

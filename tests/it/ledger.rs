@@ -209,6 +209,7 @@ async fn an_accepted_refund_is_asked_about_until_it_ends() {
     ledger.fetch(&account(), &order.clone().into()).await.expect("fetched");
     desk.script([Does::Accept]);
     desk.silence_probes(true);
+    desk.change("1", |facts| facts.refunded = None); // nor does a total tell
     let refunded = ledger.refund(request(&order, "a", "30")).await.expect("recorded");
     assert_eq!(refunded.refund.state, RefundState::Accepted);
     sync(&ledger).await;

@@ -12,7 +12,7 @@ use tillbook::sandbox::Upstream;
 use tillbook::storage::Storage;
 use tillbook::storage::embedded::Embedded;
 use tillbook::storage::embedded::disk::Directory;
-use tillbook::{Error, Ledger, RecordOrder, Reference, RefundQuery, RefundRequest, RefundState, Sending};
+use tillbook::{Error, Ledger, RecordOrder, Reference, RefundQuery, RefundRequest, RefundState, Rejection, Sending};
 
 use crate::ledger::{account, connect, key, request, state, sync, yuan};
 use crate::storage::fixture;
@@ -362,7 +362,7 @@ async fn after_an_adoption_an_order_is_refunded_only_on_facts_asked_for_since() 
     desk.down(Some(ReadErrorKind::Unreachable));
     for request in [request(&orders[0], "r-new", "1.00"), queued(&orders[0], "r-new", "1.00")] {
         let refused = ledger.refund(request).await.expect_err("older than the adoption");
-        let Error::StaleFacts { adopted_at, .. } = &refused else { panic!("{refused:?}") };
+        let Error::Rejected(Rejection::StaleFacts { adopted_at, .. }) = &refused else { panic!("{refused:?}") };
         assert_eq!((*adopted_at, refused.kind()), (adopted.at, "stale_facts"));
     }
     assert_eq!(refunds(&ledger).await.len(), 3, "held on what was known before");

@@ -71,6 +71,7 @@ pub(super) fn facts(
         updated_at: None,
         details: details.0,
         asked_at,
+        upstream_time: None,
     })
 }
 
@@ -107,6 +108,7 @@ pub(super) fn bill_row(row: types::BillRow, merchant: &str, asked_at: Timestamp)
         updated_at: None,
         details: details.0,
         asked_at,
+        upstream_time: None,
     })
 }
 
@@ -145,6 +147,7 @@ pub(super) fn statistics_facts(
         updated_at: None,
         details: details.0,
         asked_at,
+        upstream_time: None,
     })
 }
 

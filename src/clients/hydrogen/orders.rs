@@ -85,6 +85,7 @@ pub(super) fn facts(order: types::Order, merchant: &str, asked_at: Timestamp) ->
         updated_at: order.updated_at.as_ref().map(instant),
         details: details.0,
         asked_at,
+        upstream_time: None,
     })
 }
 

@@ -64,6 +64,7 @@ pub(super) fn facts(order: types::TradeOrder, asked_at: Timestamp) -> Result<Fac
         updated_at,
         details,
         asked_at,
+        upstream_time: None,
     })
 }
 

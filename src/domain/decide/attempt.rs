@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::domain::totals::{self, Age};
+use crate::domain::totals::Age;
 use crate::domain::{
-    Answer, Baseline, BlockReason, Event, Facts, InFlight, OrderRecord, Outcome, Refund, RefundKey, RefundState,
-    Rejection, Rules, Timestamp,
+    Answer, Baseline, BlockReason, Event, Facts, InFlight, OrderRecord, Refund, RefundKey, RefundState, Rejection,
+    Rules, Timestamp,
 };
 
 use super::facts::{no_room, not_paid, see};
-use super::refund::{uncontested, window};
+use super::refund::{clock, uncontested, window};
 use super::{Context, Draft, Found, Refusal, Seen};
 
 /// How long a refund that finds the upstream busy waits before a person is asked.
@@ -24,15 +24,13 @@ pub struct Attempt {
     pub fresh: Seen,
 }
 
-/// An answer to an attempt or a probe.
+/// An answer to an attempt.
 #[derive(Clone, Debug)]
 pub struct Settle {
     /// Which refund.
     pub key: RefundKey,
     /// The attempt it is about.
     pub attempt: u32,
-    /// The state it was asked for in: `Sending` for an attempt, else the state probed.
-    pub from: RefundState,
     /// What was answered.
     pub answer: Answer,
     /// The account's rules.
@@ -49,7 +47,7 @@ pub struct Settle {
 /// when another order claims one of the order's numbers by now.
 pub fn attempt(context: &Context, found: &Found, command: &Attempt) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
-    overtaken(&draft, &command.key, RefundState::Queued)?;
+    overtaken(&draft, &command.key, RefundState::Queued, None)?;
     see(&mut draft, found, &command.fresh)?;
     if draft.refund(&command.key)?.state == RefundState::Queued {
         uncontested(found, draft.record()?)?;
@@ -77,7 +75,7 @@ pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, seen: &Seen) -> Resu
         let left = record.paid().saturating_sub(record.committed().saturating_sub(refund.amount));
         Some(no_room(record, refund.amount, left))
     } else {
-        window(record, rules, context).err().map(|rejection| rejection.to_string())
+        window(record, rules, clock(context, Some(seen))).err().map(|rejection| rejection.to_string())
     };
     let event = match reason {
         Some(reason) => Event::RefundToReview { key: key.clone(), reason },
@@ -107,6 +105,9 @@ pub fn is_due(record: &OrderRecord, key: &RefundKey, rules: &Rules, now: Timesta
 /// Whether the time for it has not come. A due time or a last attempt further away than the longest
 /// wait was written before the clock was set back: nothing waits for a clock to catch up.
 fn waits(record: &OrderRecord, refund: &Refund, rules: &Rules, now: Timestamp) -> bool {
+    if refund.awaits_approval {
+        return true;
+    }
     let interval = rules.refund_interval.for_method(record.facts.payment_method.as_ref());
     let ahead = |until: Timestamp| until > now && until <= now.saturating_add(interval);
     let last = record.refunds.iter().filter_map(|refund| refund.sent_at).filter(|sent| *sent <= now).max();
@@ -124,44 +125,38 @@ pub(super) fn next_slot(record: &OrderRecord, rules: &Rules, now: Timestamp) -> 
     }
 }
 
-/// Records what an attempt or a probe told, with what was refunded elsewhere computed anew.
+/// Records what an attempt told, with what was refunded elsewhere computed anew.
 ///
 /// # Errors
-/// [`Refusal::Overtaken`] when the refund has moved on since the question was asked.
-pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<Event>, Refusal> {
+/// [`Refusal::Overtaken`] when the refund has moved on since it was sent.
+pub fn answer(context: &Context, found: &Found, command: &Settle) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
-    overtaken(&draft, &settle.key, settle.from)?;
-    let refund = draft.refund(&settle.key)?;
-    if refund.attempts != settle.attempt {
-        return Err(Refusal::Overtaken { key: settle.key.clone(), state: refund.state });
-    }
-    if settle.from != RefundState::Sending && matches!(settle.answer.outcome, Outcome::NotSent | Outcome::Blocked) {
-        return Ok(Vec::new()); // the question did not get through: nothing is proven about the refund
-    }
+    overtaken(&draft, &command.key, RefundState::Sending, Some(command.attempt))?;
+    let requested_at = draft.refund(&command.key)?.requested_at;
     let busy_too_long =
-        settle.answer.blocked == Some(BlockReason::Busy) && context.now.since(refund.requested_at) > BUSY_REVIEW;
-    let state = if busy_too_long { RefundState::Review } else { settle.answer.outcome.state() };
-    if state == settle.from {
-        return Ok(Vec::new()); // a probe that found nothing new
-    }
-    let mut event = Event::Answered {
-        key: settle.key.clone(),
-        state,
-        answer: settle.answer.clone(),
-        due_at: context.now, // when to try again is the business of a sync
-        external: draft.record()?.external,
-        unsettled: draft.record()?.unsettled,
-        fenced: false,
-    };
-    // Fold it once to let the totals see the record as it will be.
-    let mut after = Draft { context, record: draft.record.clone(), events: Vec::new() };
-    after.push(event.clone())?;
-    let totals = totals::read(after.record()?, &settle.rules, Age::Old);
+        command.answer.blocked == Some(BlockReason::Busy) && context.now.since(requested_at) > BUSY_REVIEW;
+    let state = if busy_too_long { RefundState::Review } else { command.answer.outcome.state() };
+    settle(&mut draft, &command.key, state, command.answer.clone(), &command.rules, false)?;
+    Ok(draft.events)
+}
+
+/// Moves the refund to `state` by that answer, and computes anew what was refunded elsewhere.
+pub(super) fn settle(
+    draft: &mut Draft<'_>,
+    key: &RefundKey,
+    state: RefundState,
+    answer: Answer,
+    rules: &Rules,
+    fenced: bool,
+) -> Result<(), Refusal> {
+    let (external, unsettled) = (draft.record()?.external, draft.record()?.unsettled);
+    let due_at = draft.context.now; // when to try again is the business of a sync
+    let mut event = Event::Answered { key: key.clone(), state, answer, due_at, external, unsettled, fenced };
+    let totals = draft.totals_after(&event, rules, Age::Old)?;
     if let Event::Answered { external, unsettled, .. } = &mut event {
         (*external, *unsettled) = (totals.external, totals.unsettled);
     }
-    draft.push(event)?;
-    Ok(draft.events)
+    draft.push(event)
 }
 
 /// Reads a crash while sending as what it is: nobody knows.
@@ -170,7 +165,7 @@ pub fn answer(context: &Context, found: &Found, settle: &Settle) -> Result<Vec<E
 /// [`Refusal::Overtaken`] when the refund is not being sent.
 pub fn lost(context: &Context, found: &Found, key: &RefundKey) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
-    overtaken(&draft, key, RefundState::Sending)?;
+    overtaken(&draft, key, RefundState::Sending, None)?;
     draft.push(Event::AttemptLost { key: key.clone() })?;
     Ok(draft.events)
 }
@@ -196,7 +191,16 @@ pub fn cancel(context: &Context, found: &Found, key: &RefundKey, by: Option<Stri
     }
 }
 
-fn overtaken(draft: &Draft<'_>, key: &RefundKey, wanted: RefundState) -> Result<(), Refusal> {
-    let state = draft.refund(key)?.state;
-    if state == wanted { Ok(()) } else { Err(Refusal::Overtaken { key: key.clone(), state }) }
+/// Refuses a command that was made for another state, or for another attempt.
+pub(super) fn overtaken(
+    draft: &Draft<'_>,
+    key: &RefundKey,
+    wanted: RefundState,
+    attempt: Option<u32>,
+) -> Result<(), Refusal> {
+    let refund = draft.refund(key)?;
+    if refund.state == wanted && attempt.is_none_or(|attempt| attempt == refund.attempts) {
+        return Ok(());
+    }
+    Err(Refusal::Overtaken { key: key.clone(), state: refund.state })
 }

@@ -7,22 +7,31 @@
 //! Start reading at [`refund`], the command that the ledger exists for.
 
 mod adopt;
+mod approve;
 mod attempt;
 mod facts;
+mod judge;
+mod probe;
 mod record_offline;
 mod refund;
+mod unknown;
 
 use std::sync::Arc;
 
 pub use adopt::adopt;
+pub use approve::approve;
 pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
+pub use judge::{Judge, judge};
+pub use probe::{Probed, probed};
 pub use record_offline::{RecordOffline, record_offline};
 pub use refund::{RefundCommand, Repeat, refund, well_formed};
+pub use unknown::unknown_upstream;
 
+use super::totals::{self, Age, Totals};
 use super::{
     AccountName, BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderId, OrderRecord, Reference, Refund,
-    RefundKey, Rejection, Timestamp,
+    RefundKey, Rejection, Rules, Timestamp,
 };
 
 /// An order that bears a reference.
@@ -56,6 +65,8 @@ pub struct Context {
     pub device: DeviceName,
     /// The wall clock.
     pub now: Timestamp,
+    /// When the ledger was adopted, if it is a copy: what is known from before is not enough for a hold.
+    pub adopted_at: Option<Timestamp>,
 }
 
 /// Why nothing is written.
@@ -128,6 +139,13 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// The totals as they will be read when `event` has happened.
+    fn totals_after(&self, event: &Event, rules: &Rules, age: Age) -> Result<Totals, Refusal> {
+        let mut after = Draft { context: self.context, record: self.record.clone(), events: Vec::new() };
+        after.push(event.clone())?;
+        Ok(totals::read(after.record()?, rules, age))
+    }
+
     fn record(&self) -> Result<&OrderRecord, Refusal> {
         self.record.as_ref().ok_or_else(|| self.unknown_order())
     }
@@ -151,5 +169,7 @@ mod properties;
 mod story;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_settle;
 #[cfg(test)]
 mod tests_totals;

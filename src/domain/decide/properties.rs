@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::story::{Story, key};
-use super::{Attempt, RefundCommand, Refusal, Seen, Settle, answer, attempt, cancel, facts, lost, refund};
+use super::{
+    Attempt, Judge, Probed, RefundCommand, Refusal, Seen, attempt, cancel, facts, judge, lost, probed, refund,
+};
 use crate::domain::{
-    Answer, ChainHash, Entry, Event, InFlight, Money, OrderRecord, Outcome, RefundKey, RefundState, Rejection,
+    Answer, ChainHash, Entry, Event, Finding, InFlight, Money, OrderRecord, Outcome, RefundKey, RefundState, Rejection,
+    Verdict,
 };
 
 /// One step of a history. Refunds are picked by number, modulo how many there are.
@@ -34,6 +37,12 @@ enum Step {
     Lands(usize),
     /// A refund in doubt, or accepted, is proven to be what it is: then it lands no more.
     Proven(usize),
+    /// The upstream is asked about an unsettled refund so many seconds later and knows nothing of it.
+    Asked(usize, i64),
+    /// A door is shut on an unsettled refund.
+    Fenced(usize),
+    /// A person who knows how an unsettled refund ended says so; one not executed is sent again, or let go.
+    Judged(usize, bool),
     /// A refund is withdrawn.
     Cancel(usize),
     /// The clock is set back by an hour; answers under way are lost.
@@ -222,13 +231,56 @@ impl World {
         of.get(nth % of.len().max(1)).map(|refund| (refund.key.clone(), refund.state))
     }
 
-    fn tell(&mut self, key: &RefundKey, from: RefundState, outcome: Outcome) {
-        let attempts = self.story.record().refund(key).expect("there").attempts;
-        let ended_at = self.story.context().now;
-        let rules = self.story.rules.clone();
-        let settle =
-            Settle { key: key.clone(), attempt: attempts, from, answer: Answer::new(outcome, ended_at), rules };
-        self.decide(None, |context, found| answer(context, found, &settle)).expect("follows");
+    fn tell(&mut self, key: &RefundKey, outcome: Outcome) {
+        let context = self.story.context();
+        let told = self.story.telling(&context, key, outcome).expect("follows");
+        self.decide(None, |_, _| Ok(told.clone())).expect("follows");
+    }
+
+    /// Asks what became of a refund, with a total that is read after that.
+    fn question(&mut self, key: &RefundKey, told: Answer, fenced: bool) {
+        if !self.story.record().refund(key).is_some_and(|refund| refund.is_unsettled()) {
+            return;
+        }
+        let finding = Finding::new(told, self.story.context().now);
+        let fresh = Some(self.asked(true));
+        let question = Probed { fresh, fenced, ..self.story.question(key.as_str(), finding) };
+        self.decide(None, |context, found| probed(context, found, &question)).expect("follows");
+        self.believe(key);
+    }
+
+    /// A person who knows how it ended says so.
+    fn judge(&mut self, key: &RefundKey, resend: bool) {
+        let executed = self.ours.get(key).is_some_and(|(_, fate)| *fate == Fate::Executed);
+        let verdict = match (executed, resend) {
+            (true, _) => Verdict::Succeeded,
+            (false, true) => Verdict::Resend,
+            (false, false) => Verdict::Release,
+        };
+        if let Some((_, fate)) = self.ours.get_mut(key).filter(|(_, fate)| *fate == Fate::Open) {
+            *fate = Fate::Dead;
+        }
+        let silence = Answer::new(Outcome::InDoubt, self.story.context().now);
+        let finding = Finding::new(silence, self.story.context().now);
+        let fresh = Some(self.asked(true));
+        let probed = Probed { fresh, ..self.story.question(key.as_str(), finding) };
+        let (by, note, version) = ("wang".to_owned(), "seen".to_owned(), self.story.record().version);
+        let command = Judge { verdict, by, note, version, probed };
+        self.decide(None, |context, found| judge(context, found, &command)).expect("follows");
+        self.believe(key);
+    }
+
+    /// A stranger's refund of exactly the amount in doubt is taken for ours where there should be no stranger:
+    /// the one case that totals cannot tell apart. From here on the world is as the ledger believes it.
+    fn believe(&mut self, key: &RefundKey) {
+        let succeeded = self.story.record().refund(key).is_some_and(|refund| refund.state == RefundState::Succeeded);
+        let Some((amount, fate)) = self.ours.get(key).copied() else { return }; // never sent
+        if succeeded && fate != Fate::Executed {
+            assert!(self.fooled && self.story.rules.sole_refunder, "{key} of {amount} is taken for executed");
+            self.ours.get_mut(key).expect("was sent").1 = Fate::Executed;
+            self.elsewhere = (self.elsewhere - amount).max(0);
+            self.told_elsewhere = self.told_elsewhere.min(self.elsewhere);
+        }
     }
 
     /// The upstream executes a refund of ours if it fits, as all three do. Answers whether it did.
@@ -262,11 +314,12 @@ impl World {
                 return;
             }
         };
-        self.tell(key, RefundState::Sending, outcome);
+        self.tell(key, outcome);
     }
 
     fn step(&mut self, step: &Step) {
         const OPEN: [RefundState; 2] = [RefundState::InDoubt, RefundState::Accepted];
+        const UNSETTLED: [RefundState; 3] = [RefundState::InDoubt, RefundState::Accepted, RefundState::Review];
         match step {
             Step::Elsewhere(amount) => {
                 if self.executed() + amount <= PAID {
@@ -303,15 +356,41 @@ impl World {
                 }
             }
             Step::Proven(nth) => {
-                let Some((key, from)) = self.pick(*nth, &OPEN) else { return };
+                let Some((key, _)) = self.pick(*nth, &OPEN) else { return };
                 let executed = self.ours[&key].1 == Fate::Executed;
                 if !executed {
                     self.ours.get_mut(&key).expect("was sent").1 = Fate::Dead;
                 }
-                self.tell(&key, from, if executed { Outcome::Succeeded } else { Outcome::Declined });
+                self.tell(&key, if executed { Outcome::Succeeded } else { Outcome::Declined });
+            }
+            Step::Asked(nth, later) => {
+                let Some((key, _)) = self.pick(*nth, &UNSETTLED) else { return };
+                self.story.second += later;
+                let silence = Answer::new(Outcome::InDoubt, self.story.context().now);
+                self.question(&key, silence, false);
+            }
+            Step::Fenced(nth) => {
+                let Some((key, state)) = self.pick(*nth, &UNSETTLED) else { return };
+                if state == RefundState::Accepted || !self.ours.contains_key(&key) {
+                    return; // no door is shut on what was taken, or never sent
+                }
+                let executed = self.ours[&key].1 == Fate::Executed;
+                if !executed {
+                    self.ours.get_mut(&key).expect("was sent").1 = Fate::Dead;
+                }
+                let outcome = if executed { Outcome::Succeeded } else { Outcome::NotSent };
+                let told = Answer::new(outcome, self.story.context().now);
+                self.question(&key, told, true);
+            }
+            Step::Judged(nth, resend) => {
+                let Some((key, _)) = self.pick(*nth, &UNSETTLED) else { return };
+                self.judge(&key, *resend);
             }
             Step::Cancel(nth) => {
                 let Some((key, _)) = self.pick(*nth, &[RefundState::Queued, RefundState::Review]) else { return };
+                if self.story.record().refund(&key).is_some_and(|refund| refund.is_unsettled()) {
+                    return; // in review after an attempt: a verdict's business
+                }
                 self.decide(None, |context, found| cancel(context, found, &key, None)).expect("was not executed");
             }
             Step::ClockBack => {
@@ -332,6 +411,7 @@ impl World {
             let fate = self.ours.get(&refund.key).map(|(_, fate)| *fate);
             match refund.state {
                 RefundState::Succeeded => assert_eq!(fate, Some(Fate::Executed)),
+                RefundState::Review if refund.is_unsettled() => {}
                 RefundState::Queued | RefundState::Review | RefundState::Declined | RefundState::Canceled => {
                     assert!(matches!(fate, None | Some(Fate::Dead)), "{fate:?} gives up {refund:?}");
                 }
@@ -375,6 +455,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (nth.clone(), end()).prop_map(|(nth, end)| Step::Ends(nth, end)),
         2 => nth.clone().prop_map(Step::Lands),
         2 => nth.clone().prop_map(Step::Proven),
+        2 => (nth.clone(), 0..200_000_i64).prop_map(|(nth, later)| Step::Asked(nth, later)),
+        1 => nth.clone().prop_map(Step::Fenced),
+        2 => (nth.clone(), any::<bool>()).prop_map(|(nth, resend)| Step::Judged(nth, resend)),
         1 => nth.prop_map(Step::Cancel),
         1 => Just(Step::ClockBack),
     ]

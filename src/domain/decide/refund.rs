@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::{Event, Money, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested, Rules};
+use crate::domain::{
+    Event, Money, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested, Rules, Timestamp,
+};
 
 use super::{Context, Draft, Found, Refusal, Seen, attempt, facts};
 
@@ -44,7 +46,7 @@ pub struct RefundCommand {
 const MEMO: usize = 80;
 
 /// The most characters of the name of who asks.
-const BY: usize = 64;
+pub(super) const BY: usize = 64;
 
 /// Whether the command's own words are usable, whatever the order: the first of all checks.
 ///
@@ -54,21 +56,31 @@ pub fn well_formed(requested: Requested, memo: Option<&str>, by: Option<&str>) -
     if requested == Requested::Exactly(Money::ZERO) {
         return Err(Rejection::Malformed("a refund of 0.00 refunds nothing".to_owned()));
     }
-    for (what, text, most) in [("memo", memo, MEMO), ("name of who asks", by, BY)] {
-        let text = text.unwrap_or_default();
-        if text.chars().count() > most {
-            return Err(Rejection::Malformed(format!("the {what} is longer than {most} characters")));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(Rejection::Malformed(format!("the {what} has a control character")));
-        }
+    plain("memo", memo.unwrap_or_default(), MEMO)?;
+    plain("name of who asks", by.unwrap_or_default(), BY)
+}
+
+/// Whether a name or note that must be there is usable.
+pub(super) fn well_named(what: &str, text: &str, most: usize) -> Result<(), Rejection> {
+    if text.trim().is_empty() {
+        return Err(Rejection::Malformed(format!("the {what} is missing")));
+    }
+    plain(what, text, most)
+}
+
+fn plain(what: &str, text: &str, most: usize) -> Result<(), Rejection> {
+    if text.chars().count() > most {
+        return Err(Rejection::Malformed(format!("the {what} is longer than {most} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Rejection::Malformed(format!("the {what} has a control character")));
     }
     Ok(())
 }
 
 /// Holds the amount, and starts the attempt where fresh facts came along and nothing makes it wait.
 ///
-/// The order of checks is part of the contract: malformed, replay, unknown order, not refundable,
+/// The order of checks is part of the contract: malformed, replay, unknown order, stale, not refundable,
 /// amount seen, over refundable, then window, count and repetition. A replay (same account and
 /// key, same order and requested amount) writes nothing: the caller finds the refund in the record.
 ///
@@ -93,7 +105,7 @@ pub fn refund(context: &Context, found: &Found, command: &RefundCommand) -> Resu
         memo: command.memo.clone(),
         by: command.by.clone(),
         due_at,
-        needs_approval: false,
+        needs_approval: command.rules.hold_above.is_some_and(|most| amount > most),
     })?;
     if let Some(seen) = &command.fresh
         && due_at <= context.now
@@ -123,6 +135,11 @@ fn replay(context: &Context, found: &Found, command: &RefundCommand) -> Result<O
 /// The rules on the record as it is now: the amount to hold.
 fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &RefundCommand) -> Result<Money, Refusal> {
     uncontested(found, record)?;
+    if command.fresh.is_none()
+        && let Some(adopted_at) = context.adopted_at.filter(|_| facts::is_stale(context, record))
+    {
+        return Err(Rejection::StaleFacts { order: record.id.clone(), adopted_at }.into());
+    }
     if !record.is_refundable_status() {
         return Err(not_refundable(record).into());
     }
@@ -140,7 +157,7 @@ fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &Refun
         let (paid, refunded, held) = (record.paid(), record.refunded(), record.held());
         return Err(Rejection::OverRefundable { asked, refundable, paid, refunded, held }.into());
     }
-    window(record, &command.rules, context)?;
+    window(record, &command.rules, clock(context, command.fresh.as_ref()))?;
     count(record, &command.rules)?;
     if command.repeat == Repeat::Refused
         && let Some(earlier) = looks_like(record, amount, context)
@@ -169,10 +186,15 @@ fn not_refundable(record: &OrderRecord) -> Rejection {
     }
 }
 
+/// The clock that an upstream's time limits are counted on: its own, where it showed it.
+pub(super) fn clock(context: &Context, fresh: Option<&Seen>) -> Timestamp {
+    fresh.and_then(|seen| seen.facts.upstream_time).unwrap_or(context.now)
+}
+
 /// Refunds are taken for so long after the payment.
-pub(super) fn window(record: &OrderRecord, rules: &Rules, context: &Context) -> Result<(), Rejection> {
+pub(super) fn window(record: &OrderRecord, rules: &Rules, now: Timestamp) -> Result<(), Rejection> {
     match (rules.refund_window, record.facts.paid_at) {
-        (Some(window), Some(paid_at)) if context.now.since(paid_at) > window => Err(Rejection::WindowClosed {
+        (Some(window), Some(paid_at)) if now.since(paid_at) > window => Err(Rejection::WindowClosed {
             paid_at,
             window_days: window.as_secs() / 86_400,
             documented: "refund_window of the account; Fubei documents 90 days, WeChat 365",

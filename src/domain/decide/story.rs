@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    AccountName, Answer, ChainHash, DeviceName, Entry, Event, Facts, GatewayName, InFlight, Interval, Money, OrderId,
-    OrderRecord, OrderStatus, Outcome, PaidAtSource, PaymentMethod, Reference, RefundKey, RefundState, Rejection,
-    Requested, Rules, Timestamp,
+    AccountName, Answer, ChainHash, DeviceName, Entry, Event, Facts, Finding, GatewayName, InFlight, Interval, Money,
+    OrderId, OrderRecord, OrderStatus, Outcome, PaidAtSource, PaymentMethod, Reference, RefundKey, RefundState,
+    Rejection, Requested, Rules, Timestamp, Verdict,
 };
 
 use super::{
-    Attempt, Context, Found, Holder, RefundCommand, Refusal, Repeat, Seen, Settle, answer, attempt, facts, refund,
+    Attempt, Context, Found, Holder, Judge, Probed, RefundCommand, Refusal, Repeat, Seen, Settle, answer, attempt,
+    facts, judge, probed, refund,
 };
 
 pub(super) fn yuan(text: &str) -> Money {
@@ -56,6 +57,7 @@ impl Story {
             updated_at: None,
             details: BTreeMap::new(),
             asked_at: Timestamp::EPOCH,
+            upstream_time: None,
         };
         let rules =
             Rules { refund_interval: Interval::Fixed(Duration::ZERO), in_flight: InFlight::Many, ..Rules::default() };
@@ -71,6 +73,7 @@ impl Story {
             order: OrderId::new("fubei:m:20170601215348178414").expect("valid"),
             device: DeviceName::new("till-3").expect("valid"),
             now: Timestamp::from_unix_seconds(self.second).expect("valid"),
+            adopted_at: None,
         }
     }
 
@@ -154,17 +157,53 @@ impl Story {
         Ok(self.write(&context, events))
     }
 
+    /// The attempt's answer while it is being sent, else what a question by the refund's number found.
     pub(super) fn told(&mut self, name: &str, outcome: Outcome) -> Result<Vec<&'static str>, Refusal> {
         let context = self.context();
+        let events = self.telling(&context, &key(name), outcome)?;
+        Ok(self.write(&context, events))
+    }
+
+    pub(super) fn telling(&self, context: &Context, key: &RefundKey, outcome: Outcome) -> Result<Vec<Event>, Refusal> {
+        let refund = self.record().refund(key).expect("there");
+        let (key, attempt, rules) = (key.clone(), refund.attempts, self.rules.clone());
+        let told = Answer::new(outcome, context.now);
+        if refund.state == RefundState::Sending {
+            return answer(context, &self.found(None), &Settle { key, attempt, answer: told, rules });
+        }
+        let question = self.question(key.as_str(), Finding::new(told, context.now));
+        probed(context, &self.found(None), &question)
+    }
+
+    /// A question about the refund as it stands now that found that, with facts of this moment.
+    pub(super) fn question(&self, name: &str, finding: Finding) -> Probed {
         let refund = self.record().refund(&key(name)).expect("there");
-        let settle = Settle {
-            key: key(name),
-            attempt: refund.attempts,
-            from: refund.state,
-            answer: Answer::new(outcome, context.now),
-            rules: self.rules.clone(),
-        };
-        let events = answer(&context, &self.found(None), &settle)?;
+        let (attempt, from, rules) = (refund.attempts, refund.state, self.rules.clone());
+        let (fresh, fenced, silent_for) = (None, false, Duration::ZERO);
+        Probed { key: key(name), attempt, from, finding, fenced, fresh, silent_for, rules }
+    }
+
+    /// Asks what became of it: the upstream's words prove nothing, its total is seen.
+    pub(super) fn probe(&mut self, name: &str) -> Result<Vec<&'static str>, Refusal> {
+        let now = self.context().now;
+        self.probe_found(name, Finding::new(Answer::new(Outcome::InDoubt, now), now))
+    }
+
+    pub(super) fn probe_found(&mut self, name: &str, finding: Finding) -> Result<Vec<&'static str>, Refusal> {
+        let question = Probed { fresh: Some(self.seen()), ..self.question(name, finding) };
+        let context = self.context();
+        let events = probed(&context, &self.found(None), &question)?;
+        Ok(self.write(&context, events))
+    }
+
+    /// A person's verdict on what they see now.
+    pub(super) fn judge(&mut self, name: &str, verdict: Verdict) -> Result<Vec<&'static str>, Refusal> {
+        let now = self.context().now;
+        let finding = Finding::new(Answer::new(Outcome::InDoubt, now), now);
+        let probed = Probed { fresh: Some(self.seen()), ..self.question(name, finding) };
+        let context = self.context();
+        let (by, note, version) = ("wang".to_owned(), "seen in the console".to_owned(), self.record().version);
+        let events = judge(&context, &self.found(None), &Judge { verdict, by, note, version, probed })?;
         Ok(self.write(&context, events))
     }
 

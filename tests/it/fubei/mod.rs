@@ -145,6 +145,7 @@ fn sample_facts() -> Facts {
         updated_at: None,
         details: details.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect(),
         asked_at: at(1),
+        upstream_time: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn pending() -> Facts {
         // Nothing of the Python-like gateway_extra_info and of the empty snapshot, and not the payer's address.
         details: BTreeMap::from([("merchandise_description".to_owned(), json!("一条支付描述"))]),
         asked_at: now(),
+        upstream_time: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tillbook::domain::decide::{self, Attempt, Context, RefundCommand, Repeat, Seen, Settle};
 use tillbook::domain::{
     AccountName, Answer, DeviceName, Facts, GatewayName, Interval, Money, OrderId, OrderStatus, Outcome, PaidAtSource,
-    PaymentMethod, Reference, RefundKey, RefundState, Requested, Rules, Timestamp,
+    PaymentMethod, Reference, RefundKey, Requested, Rules, Timestamp,
 };
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
 use tillbook::storage::{Claims, Committed, Storage, TransactError, Transaction};
@@ -77,6 +77,7 @@ pub(crate) fn facts(number: i64) -> Facts {
         updated_at: None,
         details: BTreeMap::new(),
         asked_at: at(0),
+        upstream_time: None,
     }
 }
 
@@ -92,7 +93,7 @@ fn rules() -> Rules {
 }
 
 fn context(order: &OrderId) -> Context {
-    Context { account: account(), order: order.clone(), device: device(), now: at(0) }
+    Context { account: account(), order: order.clone(), device: device(), now: at(0), adopted_at: None }
 }
 
 fn transaction(order: &OrderId, claims: Claims, decide: tillbook::storage::Decide) -> Transaction {
@@ -152,8 +153,8 @@ pub(crate) fn begin(number: i64, name: &str) -> Transaction {
 
 /// Records what the first attempt told.
 pub(crate) fn settle(order: &OrderId, name: &str, outcome: Outcome) -> Transaction {
-    let (answer, from) = (Answer::new(outcome, at(1)), RefundState::Sending);
-    let settle = Settle { key: key(name), attempt: 1, from, answer, rules: rules() };
+    let answer = Answer::new(outcome, at(1));
+    let settle = Settle { key: key(name), attempt: 1, answer, rules: rules() };
     let context = context(order);
     transaction(order, Claims::default(), Box::new(move |found| decide::answer(&context, found, &settle)))
 }

@@ -97,6 +97,7 @@ impl Desk {
             updated_at: None,
             details: BTreeMap::new(),
             asked_at: now(),
+            upstream_time: None,
         };
         self.books().orders.insert(number.to_owned(), facts);
         native

@@ -64,6 +64,7 @@ fn seed() -> Facts {
         updated_at: Some(at("2019-08-23T11:13:22Z")),
         details: details.map(|(name, value)| (name.to_owned(), value)).into(),
         asked_at: now(),
+        upstream_time: None,
     }
 }
 

@@ -1,0 +1,100 @@
+//! A person's word on a refund that nothing proves.
+
+use crate::domain::totals::Age;
+use crate::domain::{Event, Outcome, Proof, RefundState, Rejection, Verdict};
+
+use super::probe::{Weight, weigh};
+use super::refund::{BY, well_named};
+use super::{Context, Draft, Found, Probed, Refusal};
+
+/// The most characters of a note.
+const NOTE: usize = 500;
+
+/// A person's verdict, with the evidence of the last question.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    /// What became of the refund, by their word.
+    pub verdict: Verdict,
+    /// Who says so.
+    pub by: String,
+    /// Why: what they saw, and where.
+    pub note: String,
+    /// The version of the record that they saw.
+    pub version: u64,
+    /// What the upstream was asked once more, and found.
+    pub probed: Probed,
+}
+
+/// Records the verdict, unless the upstream's own words settle the refund now: evidence wins, and the
+/// caller sees from the record's state whether it agrees.
+///
+/// # Errors
+/// [`Rejection::RecordMoved`] when the person saw another version; [`Rejection::NotResolvable`] in a
+/// state that leaves nothing to decide; [`Rejection::VerdictContradicted`] when the upstream says that
+/// the refund is under way.
+pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Event>, Refusal> {
+    let key = &command.probed.key;
+    well_named("name of who decides", &command.by, BY)?;
+    well_named("note", &command.note, NOTE)?;
+    let mut draft = Draft::new(context, found)?;
+    let (record, refund) = (draft.record()?, draft.refund(key)?);
+    let (state, target) = (refund.state, command.verdict.state());
+    if state == target {
+        return Ok(Vec::new()); // said before, or proven meanwhile
+    }
+    if record.version != command.version {
+        let (seen, version) = (command.version, record.version);
+        return Err(Rejection::RecordMoved { order: record.id.clone(), seen, version }.into());
+    }
+    let open = match command.verdict {
+        Verdict::Reversed => state == RefundState::Succeeded,
+        _ => refund.is_unsettled() && state != RefundState::Sending || state == RefundState::Review,
+    };
+    if !open {
+        return Err(Rejection::NotResolvable { key: key.clone(), state, verdict: command.verdict }.into());
+    }
+    // A reversal is told by no total, and a success that the upstream still shows is no reversal.
+    if command.verdict == Verdict::Reversed {
+        contradicted(command, Outcome::Succeeded)?;
+    } else {
+        if weigh(&mut draft, found, &command.probed)? == Weight::Settles {
+            return Ok(draft.events);
+        }
+        contradicted(command, Outcome::Accepted)?;
+        if draft.refund(key)?.state != RefundState::Review {
+            let reason = format!("{} decides", command.by);
+            draft.push(Event::RefundToReview { key: key.clone(), reason })?;
+        }
+    }
+    let record = draft.record()?;
+    let mut event = Event::Judged {
+        key: key.clone(),
+        verdict: command.verdict,
+        by: command.by.clone(),
+        note: command.note.clone(),
+        due_at: context.now,
+        external: record.external,
+        unsettled: record.unsettled,
+    };
+    // Facts that came with the verdict were asked for after the version that the person saw.
+    let age = if command.probed.fresh.is_some() { Age::Fresh } else { Age::Old };
+    let totals = draft.totals_after(&event, &command.probed.rules, age)?;
+    if let Event::Judged { external, unsettled, .. } = &mut event {
+        (*external, *unsettled) = (totals.external, totals.unsettled);
+    }
+    draft.push(event)?;
+    Ok(draft.events)
+}
+
+/// Refuses a verdict against what the upstream says of this very refund right now.
+fn contradicted(command: &Judge, says: Outcome) -> Result<(), Refusal> {
+    let finding = &command.probed.finding;
+    if finding.answer.outcome != says || finding.proof != Proof::OwnNumber {
+        return Ok(());
+    }
+    if command.verdict == Verdict::Succeeded {
+        return Ok(()); // the upstream is behind what the person saw; no money is let go by it
+    }
+    let words = finding.answer.message.clone().unwrap_or_else(|| says.as_str().to_owned());
+    Err(Rejection::VerdictContradicted { key: command.probed.key.clone(), verdict: command.verdict, words }.into())
+}

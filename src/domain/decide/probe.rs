@@ -1,0 +1,167 @@
+//! What a question about an unsettled refund does: evidence settles it, or is kept for a person.
+//!
+//! Three kinds of evidence count, in this order: words that bear the refund's own number; words that
+//! bear its likeness, and the upstream's total, both only where nobody but this ledger refunds the
+//! order. Silence is none of them: what nobody knows of and a total that did not move prove nothing,
+//! after any time, for a request can still land.
+//!
+//! That the question was asked after the attempt ended is told by the attempt's number and the state
+//! in which it was asked, which are compared here, and not by clocks, which are set back.
+
+use std::time::Duration;
+
+use crate::domain::totals;
+use crate::domain::{
+    Answer, Event, Finding, OrderRecord, Outcome, Proof, Refund, RefundKey, RefundState, Rules, Timestamp,
+};
+
+use super::facts::see;
+use super::{Context, Draft, Found, Refusal, Seen, attempt};
+
+/// The most lines of evidence that are kept of one question, and characters of one line.
+const LINES: usize = 20;
+const LINE: usize = 300;
+
+/// A question that found the same as the one before is kept again only after this long.
+const SAME: Duration = Duration::from_secs(3_600);
+
+/// What a question about a refund found.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// Which refund.
+    pub key: RefundKey,
+    /// The attempt it is about.
+    pub attempt: u32,
+    /// The state the refund was in when the question was asked.
+    pub from: RefundState,
+    /// What was found.
+    pub finding: Finding,
+    /// Whether it was found by shutting the door on the refund, and not by asking alone.
+    pub fenced: bool,
+    /// Facts asked for after that, if they could be had.
+    pub fresh: Option<Seen>,
+    /// For how long, as far as this process saw, nothing was heard of it.
+    pub silent_for: Duration,
+    /// The account's rules.
+    pub rules: Rules,
+}
+
+/// Settles the refund by what was found, or keeps that as evidence and puts a refund that is unsettled
+/// for too long before a person.
+///
+/// # Errors
+/// [`Refusal::Overtaken`] when the refund has moved on since the question was asked.
+pub fn probed(context: &Context, found: &Found, command: &Probed) -> Result<Vec<Event>, Refusal> {
+    let mut draft = Draft::new(context, found)?;
+    attempt::overtaken(&draft, &command.key, command.from, Some(command.attempt))?;
+    if weigh(&mut draft, found, command)? == Weight::Settles {
+        return Ok(draft.events);
+    }
+    keep(&mut draft, command)?;
+    let (record, refund) = (draft.record()?, draft.refund(&command.key)?);
+    if resends(record, refund, command) {
+        let waited = command.silent_for.as_secs();
+        let message = format!("sent again after {waited} s of silence, as the account's resend_after_silence says");
+        let answer = Answer { message: Some(message), ..command.finding.answer.clone() };
+        attempt::settle(&mut draft, &command.key, RefundState::Queued, answer, &command.rules, false)?;
+    } else if let Some(reason) = wants_a_person(refund, &command.rules, context.now) {
+        draft.push(Event::RefundToReview { key: command.key.clone(), reason })?;
+    }
+    Ok(draft.events)
+}
+
+/// Whether evidence settles a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It did, and the draft says how.
+    Settles,
+    /// It does not.
+    Nothing,
+}
+
+/// Takes the fresh facts in and lets the evidence settle the refund, if it can.
+pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> Result<Weight, Refusal> {
+    let (key, rules, finding) = (&command.key, &command.rules, &command.finding);
+    if let Some(seen) = &command.fresh {
+        see(draft, found, seen)?;
+    }
+    let counts = match finding.proof {
+        Proof::OwnNumber => true,
+        // Somebody else's refund of the same amount would look just so.
+        Proof::Likeness => rules.sole_refunder && !draft.record()?.external_seen,
+    };
+    let (state, fenced) = match finding.answer.outcome {
+        Outcome::Succeeded | Outcome::Declined | Outcome::Accepted if counts => (finding.answer.outcome.state(), false),
+        // What was sent is shut out for good. A mere question cannot know that.
+        Outcome::NotSent if command.fenced && command.from != RefundState::Accepted => (RefundState::Queued, true),
+        _ => (command.from, false),
+    };
+    if state != command.from {
+        attempt::settle(draft, key, state, finding.answer.clone(), rules, fenced)?;
+        return Ok(Weight::Settles);
+    }
+    if state == RefundState::Accepted && finding.answer.outcome == Outcome::Accepted {
+        return Ok(Weight::Nothing); // its own row says that it is on its way: a total knows no better
+    }
+    if command.fresh.is_some() && totals::prove(draft.record()?, rules, key) {
+        let message =
+            "the upstream's total of refunds moved by exactly this refund, and nobody else refunds this order";
+        let answer = Answer { message: Some(message.to_owned()), ..finding.answer.clone() };
+        let answer = Answer { outcome: Outcome::Succeeded, ..answer };
+        attempt::settle(draft, key, RefundState::Succeeded, answer, rules, false)?;
+        return Ok(Weight::Settles);
+    }
+    Ok(Weight::Nothing)
+}
+
+/// Keeps what was found as evidence, unless it is what was found a moment ago.
+fn keep(draft: &mut Draft<'_>, command: &Probed) -> Result<(), Refusal> {
+    let mut finding = command.finding.clone();
+    finding.evidence.extend(totals_in_words(draft.record()?, draft.refund(&command.key)?, command.fresh.as_ref()));
+    finding.evidence.truncate(LINES);
+    for line in &mut finding.evidence {
+        if let Some((end, _)) = line.char_indices().nth(LINE) {
+            line.truncate(end);
+        }
+    }
+    let last = draft.refund(&command.key)?.last_finding.as_ref();
+    let same = last.is_some_and(|last| {
+        let recent = finding.asked_at.since(last.asked_at) < SAME && last.asked_at <= finding.asked_at;
+        recent && says(last) == says(&finding)
+    });
+    if same { Ok(()) } else { draft.push(Event::Probed { key: command.key.clone(), finding: Box::new(finding) }) }
+}
+
+/// What a finding says, whenever it was found.
+fn says(finding: &Finding) -> (Outcome, Proof, Option<&str>, Option<&str>, &[String]) {
+    let answer = &finding.answer;
+    (answer.outcome, finding.proof, answer.code.as_deref(), answer.message.as_deref(), &finding.evidence)
+}
+
+/// The upstream's total beside what it was before the attempt.
+fn totals_in_words(record: &OrderRecord, refund: &Refund, fresh: Option<&Seen>) -> Option<String> {
+    let now = fresh?.facts.refunded.map_or("not told".to_owned(), |total| total.to_string());
+    let before = refund.baseline.and_then(|baseline| baseline.refunded);
+    let before = before.map_or("unknown".to_owned(), |total| total.to_string());
+    let ours = record.refunded_here();
+    Some(format!("the upstream's total of refunds: {before} before the attempt, {now} now; {ours} of it is ours"))
+}
+
+/// Whether the account wants it sent again although nothing proves that it was not executed. Never while
+/// the upstream's total shows anything that is not explained without it, or cannot be seen.
+fn resends(record: &OrderRecord, refund: &Refund, command: &Probed) -> bool {
+    let waited = command.rules.resend_after_silence.is_some_and(|silence| command.silent_for >= silence);
+    let silent = command.finding.answer.outcome == Outcome::InDoubt && refund.state != RefundState::Accepted;
+    let before = refund.baseline.and_then(|baseline| baseline.refunded);
+    let now = command.fresh.as_ref().and_then(|seen| seen.facts.refunded);
+    waited && silent && before.is_some() && before == now && record.unsettled.is_zero()
+}
+
+/// Why a refund that is unsettled for too long goes to a person.
+fn wants_a_person(refund: &Refund, rules: &Rules, now: Timestamp) -> Option<String> {
+    let waits = matches!(refund.state, RefundState::InDoubt | RefundState::Accepted);
+    (waits && now.since(refund.state_at) >= rules.review_after).then(|| {
+        let (state, since) = (refund.state, refund.state_at);
+        format!("{state} since {since}, and nothing the upstream says settles it")
+    })
+}

@@ -1,0 +1,191 @@
+//! Refunds that are not settled: the upstream is asked what became of them, and where nothing proves it, a
+//! person decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::decide::{self, Found, Judge, Probed, Seen};
+use crate::domain::{
+    AccountName, Answer, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
+};
+use crate::gateway::{ReadErrorKind, RefundCall};
+
+use super::account::Account;
+use super::{Error, Inner, Ledger, Refunded, refund};
+
+/// A person's word on a refund.
+#[derive(Clone, Debug)]
+pub struct Ruling {
+    /// The account.
+    pub account: AccountName,
+    /// The refund.
+    pub key: RefundKey,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Who says so.
+    pub by: String,
+    /// What they saw, and where.
+    pub note: String,
+    /// The version of the order's record that they looked at.
+    pub version: u64,
+}
+
+impl Ledger {
+    /// Records a person's verdict on a refund that is in doubt, accepted or in review (or that has
+    /// succeeded and was taken back). The upstream is asked once more first: where its words settle the
+    /// refund, they win, and the answer shows it.
+    ///
+    /// # Durability
+    /// On disk when it returns.
+    ///
+    /// # Replay
+    /// A refund that stands as the verdict says answers as it stands.
+    ///
+    /// # Errors
+    /// [`Rejection::RecordMoved`] where the record is no longer the one that was looked at;
+    /// [`Rejection::VerdictContradicted`] where the upstream says otherwise (what it proved is kept);
+    /// [`Rejection::NotResolvable`], [`Rejection::UnknownRefund`]; [`Error::Upstream`] when it cannot be
+    /// asked: then nothing was decided.
+    pub async fn resolve(&self, ruling: Ruling) -> Result<Refunded, Error> {
+        let inner = self.inner.clone();
+        tokio::spawn(async move { inner.resolve(ruling).await }).await?
+    }
+}
+
+impl Inner {
+    /// Asks the upstream what became of a refund, and records what it proves.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        order: &OrderId,
+        key: &RefundKey,
+        silent_for: Duration,
+    ) -> Result<Arc<OrderRecord>, Error> {
+        let _lane = self.enter(order).await?;
+        let record = self.get(order).await?;
+        self.ask_in_lane(account, &record, key, silent_for).await
+    }
+
+    /// The same for one who has the order's lane.
+    pub(super) async fn ask_in_lane(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        record: &Arc<OrderRecord>,
+        key: &RefundKey,
+        silent_for: Duration,
+    ) -> Result<Arc<OrderRecord>, Error> {
+        let open =
+            record.refund(key).is_some_and(|refund| refund.is_unsettled() && refund.state != RefundState::Sending);
+        if !open {
+            return Ok(record.clone()); // settled meanwhile
+        }
+        let probed = self.evidence(account, record, key, silent_for).await?;
+        let context = self.context(&account.name, &record.id);
+        let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
+        let record = self.decide_on(account, &record.id, decide).await?.record;
+        if let Some(refund) = record.refund(key) {
+            tracing::info!(%key, order = %record.id, state = %refund.state, "asked what became of a refund");
+        }
+        Ok(record)
+    }
+
+    /// All that the upstream can tell about a refund now: by its number, by shutting the door on it where
+    /// that can be done, and by the order's totals.
+    async fn evidence(
+        &self,
+        account: &Account,
+        record: &OrderRecord,
+        key: &RefundKey,
+        silent_for: Duration,
+    ) -> Result<Probed, Error> {
+        if record.provisional {
+            return self.nothing_to_ask(account, record, key, silent_for);
+        }
+        let call = self.call(record, key)?;
+        let failed = |error| Error::Upstream { account: account.name.clone(), error };
+        let mut finding = account.gateway.probe(&call).await.map_err(failed)?;
+        let fenced = shuts(account, &call, &finding);
+        if fenced {
+            let shut = account.gateway.fence(&call).await.map_err(failed)?;
+            let before = std::mem::replace(&mut finding, shut);
+            finding.evidence.splice(0..0, before.evidence);
+            finding.asked_at = before.asked_at;
+        }
+        let fresh = if finding.answer.outcome == Outcome::InDoubt {
+            self.facts_after(account, record).await.map_err(failed)?
+        } else {
+            None
+        };
+        let (attempt, from, rules) = (call.refund.attempts, call.refund.state, account.rules.clone());
+        Ok(Probed { key: key.clone(), attempt, from, finding, fenced, fresh, silent_for, rules })
+    }
+
+    /// For an order that no upstream has confirmed: nothing was ever sent, and there is no number to ask by.
+    fn nothing_to_ask(
+        &self,
+        account: &Account,
+        record: &OrderRecord,
+        key: &RefundKey,
+        silent_for: Duration,
+    ) -> Result<Probed, Error> {
+        let now = self.now();
+        let finding = Finding::new(Answer::new(Outcome::InDoubt, now), now);
+        let refund = record.refund(key);
+        let refund =
+            refund.ok_or_else(|| Rejection::UnknownRefund { account: account.name.clone(), key: key.clone() })?;
+        let (attempt, from, rules) = (refund.attempts, refund.state, account.rules.clone());
+        Ok(Probed { key: key.clone(), attempt, from, finding, fenced: false, fresh: None, silent_for, rules })
+    }
+
+    /// Facts for the totals. `None` where the upstream does not know the order, or its answer cannot be read: that
+    /// is no evidence, and no reason to forget what was found.
+    async fn facts_after(
+        &self,
+        account: &Account,
+        record: &OrderRecord,
+    ) -> Result<Option<Seen>, crate::gateway::ReadError> {
+        let numbers: Vec<_> = record.facts.all_references().collect();
+        match account.gateway.fetch_order(&numbers).await {
+            Ok(facts) => Ok(facts.map(|facts| Seen { facts: Arc::new(facts), rules: account.rules.clone() })),
+            Err(error) if error.is_passing() || error.kind == ReadErrorKind::Credentials => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn resolve(self: Arc<Self>, ruling: Ruling) -> Result<Refunded, Error> {
+        let account = self.account(&ruling.account)?;
+        let unknown = || Rejection::UnknownRefund { account: ruling.account.clone(), key: ruling.key.clone() };
+        let order = self.storage.find_refund(&ruling.account, &ruling.key).await?.ok_or_else(unknown)?;
+        let _lane = self.enter(&order).await?;
+        let record = self.get(&order).await?;
+        let target = ruling.verdict.state();
+        if record.refund(&ruling.key).is_some_and(|refund| refund.state == target) {
+            return refund::refunded(record, &ruling.key, true, None);
+        }
+        if record.version != ruling.version {
+            let (seen, version) = (ruling.version, record.version);
+            return Err(Rejection::RecordMoved { order, seen, version }.into());
+        }
+        let probed = self.evidence(&account, &record, &ruling.key, Duration::ZERO).await?;
+        let found_words = probed.finding.answer.message.clone();
+        let Ruling { key, verdict, by, note, version, .. } = ruling;
+        let context = self.context(&account.name, &order);
+        let judge = Judge { verdict, by, note, version, probed };
+        let decide = Box::new(move |found: &Found| decide::judge(&context, found, &judge));
+        let record = self.decide_on(&account, &order, decide).await?.record;
+        let state = record.refund(&key).map(|refund| refund.state);
+        if state != Some(target) {
+            let words = found_words.unwrap_or_else(|| "see the refund".to_owned());
+            let proven = state.map_or(words.clone(), |state| format!("it is {state}: {words}"));
+            return Err(Rejection::VerdictContradicted { key, verdict, words: proven }.into());
+        }
+        refund::refunded(record, &key, false, None)
+    }
+}
+
+/// Whether to shut the door: nothing is known of the refund, so that it may still arrive.
+fn shuts(account: &Account, call: &RefundCall, finding: &Finding) -> bool {
+    account.gateway.capabilities().fence
+        && finding.answer.outcome == Outcome::InDoubt
+        && matches!(call.refund.state, RefundState::InDoubt | RefundState::Review)
+}
