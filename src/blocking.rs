@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, RefundKey, RefundState};
 use crate::gateway::{Checked, Gateway};
 use crate::ledger::{
-    AccountSettings, Error, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery, RefundRequest, RefundTotal,
-    Refunded, Ruling, Wanted,
+    AccountSettings, Adopted, Error, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery, RefundRequest,
+    RefundTotal, Refunded, Ruling, Wanted,
 };
 use crate::storage::{CheckReport, OrderQuery, Page, ScanPage};
 use crate::sync::{SyncOptions, SyncReport, Watcher};
@@ -76,6 +76,13 @@ impl Ledger {
         self.ledger.make_key()
     }
 
+    /// See [`subscribe`](crate::Ledger::subscribe). Each step waits for the next entry; the iterator ends when
+    /// the ledger is closed.
+    pub fn subscribe(&self, after: u64) -> impl Iterator<Item = Result<Arc<Entry>, Error>> {
+        let mut subscription = self.ledger.subscribe(after);
+        std::iter::from_fn(move || self.runtime.block_on(subscription.next()).transpose())
+    }
+
     /// See [`sync`](crate::Ledger::sync).
     ///
     /// # Errors
@@ -127,5 +134,6 @@ waits! {
     events(after: u64, limit: usize) -> Vec<Arc<Entry>>;
     events_of(order: &OrderId) -> Vec<Arc<Entry>>;
     check_account(name: &AccountName) -> Checked;
+    adopt(by: &str) -> Adopted;
     verify() -> CheckReport;
 }

@@ -83,11 +83,11 @@ pub use domain::{
 };
 pub use future::BoxFuture;
 pub use ledger::{
-    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery, RefundRequest,
-    RefundTotal, Refunded, Ruling, Sending, SystemClock, Wanted,
+    AccountSettings, Adopted, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery,
+    RefundRequest, RefundTotal, Refunded, Ruling, Sending, Subscription, SystemClock, Wanted,
 };
-pub use storage::{OrderQuery, Page};
-pub use sync::{Progress, Reconciliation, SyncOptions, SyncReport};
+pub use storage::{OrderQuery, Page, Quarantine};
+pub use sync::{Progress, Reconciliation, RunOptions, SyncOptions, SyncReport};
 
 #[cfg(all(doctest, feature = "fubei", feature = "sandbox"))]
 #[doc = include_str!("../README.md")]

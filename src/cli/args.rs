@@ -115,6 +115,10 @@ pub(crate) enum Command {
     Approve(ApproveArgs),
     /// Show the evidence about a refund, or record a person's verdict on it
     Resolve(ResolveArgs),
+    /// Print what happened, one JSON line per event, oldest first; amounts in fen
+    Events(EventsArgs),
+    /// Go on with a copied or restored ledger: what the original may have sent goes to review
+    Adopt(AdoptArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare
@@ -303,6 +307,28 @@ pub(crate) struct RefundsArgs {
     /// The page that begins where the page before ended (its `next`)
     #[arg(long, value_name = "NEXT")]
     pub(crate) page: Option<String>,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only those after this sequence: the last one that was dealt with
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// Wait for those to come, until interrupted; works beside whoever owns the ledger
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only of this order: ACCOUNT:NUMBER, or ACCOUNT:kind=number
+    #[arg(long, value_name = "ORDER")]
+    pub(crate) order: Option<OrderName>,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// Who says that no other copy of the ledger is used any more
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
 }
 
 /// `decode`.

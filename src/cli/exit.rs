@@ -123,6 +123,8 @@ kinds! {
     "outcome_not_written"  Failed      "the refund was sent and its outcome could not be written; it stays held";
     "moved"                Failed      "the order got another id meanwhile; ask again";
     "task_lost"            Failed      "a task of the ledger ended early; what it had written is safe";
+    "stale_facts"          Refused     "what is known of the order is older than the ledger's adoption; fetch it first";
+    "quarantined"          Failed      "the ledger was copied or restored; see `tillbook adopt`";
     "locked"               Failed      "another process owns the ledger; the message names it";
     "busy"                 Failed      "the process that owns the ledger could not answer; nothing was done";
     "unanswered"           Failed      "the process that owns the ledger ended before it answered; ask again";

@@ -126,7 +126,8 @@ impl Session {
         }
     }
 
-    /// Opens the ledger as its owner, with these accounts connected. The caller closes it.
+    /// Opens the ledger as its owner, with these accounts connected. The caller closes it. One in quarantine is
+    /// refused before anybody is asked anything.
     pub(crate) async fn open(&self, accounts: &[AccountName]) -> Result<Ledger, Failure> {
         Ok(self.own(&self.gateways(accounts)?, self.global.lock_wait).await?)
     }
@@ -190,6 +191,10 @@ impl Session {
 
     async fn own(&self, gateways: &[Connection], lock_wait: Duration) -> Result<Ledger, Error> {
         let ledger = self.builder().lock_wait(lock_wait).open(self.data()).await?;
+        if let Some(quarantine) = ledger.quarantined() {
+            ledger.close().await?;
+            return Err(Error::Quarantined(quarantine));
+        }
         for (name, gateway, settings) in gateways {
             if let Err(error) = ledger.connect(name.clone(), gateway.clone(), settings.clone()) {
                 ledger.close().await?;

@@ -31,7 +31,7 @@ impl Inner {
         order: OrderId,
         key: RefundKey,
     ) -> Result<Sent, Error> {
-        let _lane = self.lanes.enter(&order).await?;
+        let _lane = self.enter(&order).await?;
         let record = self.get(&order).await?;
         if record.refund(&key).is_none_or(|refund| refund.state != RefundState::Queued) {
             return Ok(Sent::No(record, None)); // somebody else was faster

@@ -208,7 +208,7 @@ impl Inner {
         }
         let mut order = self.order_to_refund(&account, &request).await?;
         loop {
-            let lane = self.lanes.enter(&order).await?;
+            let lane = self.enter(&order).await?;
             // Asked again: the same refund may have stood in the lane before this one.
             if let Some(replay) = self.replay(&request).await? {
                 return Ok(replay);
@@ -268,7 +268,8 @@ impl Inner {
         // What is refused on what is known here is refused without a call. A status may have changed
         // for the better upstream (the customer has paid by now), so that one is asked for first.
         match self.would_hold(account, &record, request).await {
-            Err(Error::Rejected(Rejection::NotRefundable { .. })) if request.sending == Sending::Now => {}
+            Err(Error::Rejected(Rejection::NotRefundable { .. } | Rejection::StaleFacts { .. }))
+                if request.sending == Sending::Now => {}
             Err(error) => return Err(error),
             Ok(_) => {}
         }

@@ -63,6 +63,9 @@ impl From<&Error> for Failed {
             }
             Error::Upstream { account, error } => of_read(failed.fact("account", account.as_str()), error),
             Error::OutcomeNotWritten { key, .. } => failed.fact("key", key.as_str()),
+            Error::Quarantined(quarantine) => failed
+                .fact("path", quarantine.path.display().to_string())
+                .fact("why", quarantine.why.as_str()),
             Error::Storage(error) => of_storage(failed, error),
             Error::Moved(order) => failed.fact("order", order.as_str()),
             _ => failed,

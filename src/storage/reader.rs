@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::watch;
+
 use super::cache::RecordCache;
 use super::key::{self, Change, Key, Parts, Value};
 use super::lines::{Line, lines};
@@ -20,6 +22,8 @@ pub(crate) struct Reader {
     cache: RecordCache,
     /// The last frame that is shown.
     published: AtomicU64,
+    /// The last sequence that is shown.
+    newest: watch::Sender<u64>,
     closed: AtomicBool,
 }
 
@@ -27,10 +31,12 @@ pub(crate) struct Reader {
 const PAGE: usize = 100;
 
 impl Reader {
-    /// `records` is how many decoded records are kept at hand, `published` the last frame in the view.
-    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64) -> Reader {
+    /// `records` is how many decoded records are kept at hand, `published` the last frame in the view, and
+    /// `sequence` the last event's.
+    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64, sequence: u64) -> Reader {
         let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
-        Reader { view, history, cache, published: AtomicU64::new(published), closed }
+        let newest = watch::Sender::new(sequence);
+        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed }
     }
 
     /// The last frame that is shown.
@@ -38,15 +44,24 @@ impl Reader {
         self.published.load(Ordering::Acquire)
     }
 
-    /// Shows a frame that is on disk: its records and all changes of the index at once.
-    pub(crate) fn publish(&self, frame: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
+    /// Shows a frame that is on disk, which ends with event `sequence`: its records and all changes of the
+    /// index at once.
+    pub(crate) fn publish(&self, frame: u64, sequence: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
         self.cache.publish(records, || self.view.publish(frame, changes.iter().cloned()));
         self.published.store(frame, Ordering::Release);
+        // Told last: who hears of an event can read it.
+        self.newest.send_if_modified(|newest| std::mem::replace(newest, sequence) != sequence);
     }
 
-    /// No read is answered any more.
+    /// No read is answered any more; whoever waits for the next event hears of it.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.newest.send_modify(|_| ());
+    }
+
+    /// Tells the last sequence that is shown, now and whenever it grows.
+    pub(crate) fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
     }
 
     /// # Errors

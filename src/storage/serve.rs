@@ -89,6 +89,10 @@ macro_rules! serve_reads {
             Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events(after, limit)))
         }
 
+        fn newest(&self) -> tokio::sync::watch::Receiver<u64> {
+            self.reader().newest()
+        }
+
         fn events_of<'a>(
             &'a self,
             order: &'a $crate::domain::OrderId,

@@ -13,12 +13,13 @@ mod ledger_sync;
 mod limited;
 mod outside;
 mod pull;
+mod quarantine;
 mod reconcile;
 mod sandbox;
-#[cfg(unix)]
 mod serve;
 mod specs;
 mod storage;
+mod subscribe;
 mod support;
 mod trade_order;
 mod wire_faults;

@@ -1,12 +1,14 @@
 //! One file per command. A command prints its result on stdout and answers with the exit code; a failure is printed
 //! by the caller.
 
+mod adopt;
 mod approve;
 mod cancel;
 mod check;
 mod completions;
 mod decode;
 mod demo;
+mod events;
 mod orders;
 mod reconcile;
 mod record;
@@ -52,6 +54,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::run(&session()?, args).await,
         Command::Approve(args) => approve::run(&session()?, args).await,
         Command::Resolve(args) => resolve::run(&session()?, args).await,
+        Command::Events(args) => events::run(&session()?, &args).await,
+        Command::Adopt(args) => adopt::run(&session()?, &args).await,
         Command::Verify => verify::run(&session()?).await,
     }
 }

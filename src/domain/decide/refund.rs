@@ -83,7 +83,7 @@ fn plain(what: &str, text: &str, most: usize) -> Result<(), Rejection> {
 
 /// Holds the amount, and starts the attempt where fresh facts came along and nothing makes it wait.
 ///
-/// The order of checks is part of the contract: malformed, replay, unknown order, not refundable,
+/// The order of checks is part of the contract: malformed, replay, unknown order, stale, not refundable,
 /// amount seen, over refundable, then window, count and repetition. A replay (same account and
 /// key, same order and requested amount) writes nothing: the caller finds the refund in the record.
 ///
@@ -138,6 +138,11 @@ fn replay(context: &Context, found: &Found, command: &RefundCommand) -> Result<O
 /// The rules on the record as it is now: the amount to hold.
 fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &RefundCommand) -> Result<Money, Refusal> {
     uncontested(found, record)?;
+    if command.fresh.is_none()
+        && let Some(adopted_at) = context.adopted_at.filter(|_| facts::is_stale(context, record))
+    {
+        return Err(Rejection::StaleFacts { order: record.id.clone(), adopted_at }.into());
+    }
     if !record.is_refundable_status() {
         return Err(not_refundable(record).into());
     }
