@@ -63,9 +63,9 @@ impl From<&Error> for Failed {
             }
             Error::Upstream { account, error } => of_read(failed.fact("account", account.as_str()), error),
             Error::OutcomeNotWritten { key, .. } => failed.fact("key", key.as_str()),
-            Error::Quarantined(quarantine) => failed
-                .fact("path", quarantine.path.display().to_string())
-                .fact("why", quarantine.why.as_str()),
+            Error::Quarantined(quarantine) => {
+                failed.fact("path", quarantine.path.display().to_string()).fact("why", quarantine.why.as_str())
+            }
             Error::Storage(error) => of_storage(failed, error),
             Error::Moved(order) => failed.fact("order", order.as_str()),
             _ => failed,
@@ -174,6 +174,9 @@ fn of_rejection(failed: Failed, rejection: &Rejection) -> Failed {
         }
         Rejection::VerdictContradicted { key, verdict, words } => {
             failed.fact("key", key.as_str()).fact("verdict", verdict.as_str()).fact("words", words.as_str())
+        }
+        Rejection::StaleFacts { order, adopted_at } => {
+            failed.fact("order", order.as_str()).fact("adopted_at", adopted_at.to_string())
         }
         Rejection::NotCancelable { key, state } => failed.fact("key", key.as_str()).fact("state", state.as_str()),
     }
