@@ -221,7 +221,8 @@ async fn each_account_has_its_own_position() {
     assert_eq!(till.numbers().await, all(&[("a", 150)]));
     assert_eq!(till.numbers_of(second).await, all(&[("b", 120)]));
     let bounds = |desk: &Desk| desk.pages().last().expect("a page").0.expect("bounded");
-    (one.pages(), two.pages());
+    one.pages();
+    two.pages();
     till.sync().await;
     assert!(bounds(&one) > ago(DAY * 2) && bounds(&two) < ago(DAY * 5));
 }

@@ -1,9 +1,9 @@
 //! Rounds that end in the middle: refused at a page, dropped anywhere, killed on disk, shifted while read.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use tillbook::SyncOptions;
 use tillbook::gateway::{ReadError, ReadErrorKind};
@@ -62,33 +62,42 @@ async fn a_page_that_never_comes_keeps_the_top_from_nobody() {
     assert!(all(&[("b", 5)]).iter().all(|number| known.contains(number)), "{known:?}");
 }
 
-/// Polls a sync so often at most, then drops it. Whether it ended by itself.
-fn dropped_after(ledger: &Ledger, polls: u64) -> bool {
+/// Lets a sync go on so many times at most, each time up to where it waits, then drops it. Whether it
+/// ended by itself.
+async fn dropped_after(ledger: &Ledger, steps: u32) -> bool {
     let (options, watcher) = (SyncOptions::default(), |_: &tillbook::Progress| ());
     let mut sync = pin!(ledger.sync(&options, &watcher));
-    let mut context = Context::from_waker(Waker::noop());
-    (0..polls).any(|_| matches!(sync.as_mut().poll(&mut context), Poll::Ready(Ok(_))))
+    let mut left = steps;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        sync.as_mut().poll(context).map(|done| done.is_ok())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_sync_dropped_anywhere_is_taken_up_by_the_next() {
     for lists in [Lists::ByTime, Lists::Whole] {
-        let mut polls = 0;
+        let (mut steps, mut drops) = (0, 0);
         loop {
             let desk = Desk::that_lists(lists);
             fill(&desk, "a", 350, MINUTE);
             let till = Till::of(&desk).await;
-            let ended = dropped_after(&till.ledger, polls);
+            let ended = dropped_after(&till.ledger, steps).await;
             fill(&desk, "b", 5, Duration::ZERO);
             let report = till.sync().await;
             assert_eq!(report.problems, Vec::<String>::new());
-            assert_eq!(till.numbers().await, all(&[("a", 350), ("b", 5)]), "{lists:?}, dropped after {polls}");
+            assert_eq!(till.numbers().await, all(&[("a", 350), ("b", 5)]), "{lists:?}, dropped after {steps}");
             if ended {
                 break;
             }
-            polls += 1;
+            drops += 1;
+            steps += 1 + steps / 8; // each of the first steps, then ever fewer
         }
-        assert!(polls > 4, "the sync was dropped {polls} times only");
+        assert!(drops > 10, "the sync was dropped {drops} times only");
     }
 }
 
