@@ -76,7 +76,7 @@ impl Evidence {
         ));
         match self.refund.baseline {
             Some(baseline) => line(format!(
-                "before it was sent the upstream had refunded {} in {} refunds (asked at {})",
+                "before it was sent: upstream total of refunds {}, counted {} (asked at {})",
                 or_unknown(baseline.refunded),
                 or_unknown(baseline.count),
                 beijing(Some(baseline.asked_at))
@@ -85,7 +85,7 @@ impl Evidence {
         }
         let facts = &self.order.facts;
         line(format!(
-            "the upstream says now: order {} ({}), paid {}, refunded {} in {} refunds (asked at {})",
+            "the upstream says now: order {} ({}), paid {}, total of refunds {}, counted {} (asked at {})",
             facts.status,
             facts.upstream_status,
             facts.paid,
@@ -193,5 +193,5 @@ fn meaning(verdict: Verdict) -> &'static str {
 }
 
 fn or_unknown(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "an unknown number".to_owned(), |value| value.to_string())
+    value.map_or_else(|| "unknown 未知".to_owned(), |value| value.to_string())
 }

@@ -131,7 +131,7 @@ mod tests {
         let line = br#"{"protocol":1,"request":{"cancel":{"account":"shop-1","key":"k","by":null,"force":true}}}"#;
         assert_eq!(
             read_value::<Asked>(line).expect_err("refused"),
-            "request.cancel.force: unknown field `force`, expected one of `account`, `key`, `by` at line 1 column 79"
+            "request.cancel.force: unknown field `force`, expected one of `account`, `key`, `by` at line 1 column 81"
         );
         assert!(read_value::<Asked>(br#"{"protocol":1,"request":{"obey":{}}}"#).is_err());
         assert!(read_value::<Asked>(b"{} {}").is_err());

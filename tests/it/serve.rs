@@ -185,6 +185,20 @@ async fn a_client_that_hangs_up_after_asking_changes_nothing_about_the_refund() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_is_ended_by_a_stop_and_says_so() {
+    let till = Served::open(Upstream::TradeOrder).await;
+    let slow = Fault::new(Operation::TradeOrderList, FaultKind::DelayBefore(Duration::from_secs(600)));
+    till.shop.sandbox.set_fault(slow.every()).expect("set");
+    let client = till.client().await;
+    let syncing = tokio::spawn(async move { client.sync(&tillbook::SyncOptions::default()).await });
+    while till.shop.sandbox.calls().of(Operation::TradeOrderList) == 0 {
+        tokio::task::yield_now().await;
+    }
+    till.stopped().await;
+    assert_eq!(syncing.await.expect("no panic").expect_err("not to its end").kind, "interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_has_one_server_and_none_after_it_is_told_to_stop() {
     let till = Served::open(Upstream::Hydrogen).await;
     let second = till.shop.ledger.listen(till.shop.dir.path()).await.expect_err("one is enough");

@@ -61,6 +61,9 @@ pub(crate) struct ResolveArgs {
     seen: Option<u64>,
 }
 
+/// What neither --resend nor --release goes with: said aloud, for clap waives a requirement that a conflict rules out.
+const OTHERS: [&str; 3] = ["succeeded", "declined", "reversed"];
+
 /// The verdict's word.
 #[derive(Debug, Args)]
 #[group(id = "word", multiple = true, requires_all = ["by", "note", "seen"])]
@@ -78,10 +81,10 @@ struct WordArgs {
     #[arg(long, group = "end")]
     reversed: bool,
     /// Send it again under the same key, after fresh facts
-    #[arg(long, group = "then", requires = "not_executed")]
+    #[arg(long, group = "then", requires = "not_executed", conflicts_with_all = OTHERS)]
     resend: bool,
     /// Never send it; its amount is refundable again (it was paid out in cash, say)
-    #[arg(long, group = "then", requires = "not_executed")]
+    #[arg(long, group = "then", requires = "not_executed", conflicts_with_all = OTHERS)]
     release: bool,
 }
 
@@ -153,7 +156,7 @@ mod tests {
             ("--not-executed --resend --release --by li --note x --seen 3", ArgumentConflict),
             ("--resend --by li --note x --seen 3", MissingRequiredArgument),
             ("--succeeded --declined --by li --note x --seen 3", ArgumentConflict),
-            ("--succeeded --release --by li --note x --seen 3", MissingRequiredArgument),
+            ("--succeeded --release --by li --note x --seen 3", ArgumentConflict),
             ("--succeeded --note x --seen 3", MissingRequiredArgument),
             ("--succeeded --by li --seen 3", MissingRequiredArgument),
             ("--succeeded --by li --note x", MissingRequiredArgument),
