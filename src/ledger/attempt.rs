@@ -151,7 +151,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
+    pub(crate) fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
         let refund = record.refund(key).cloned();
         let (Some(refund), Some(native)) = (refund, record.facts.native.clone()) else {
             return Err(Error::TaskLost(format!("order {} cannot be asked about: it is provisional", record.id)));

@@ -58,7 +58,7 @@ fn why(ledger: &Ledger) -> String {
 }
 
 async fn refunds(ledger: &Ledger) -> Vec<(String, RefundState)> {
-    let found = ledger.refunds(&RefundQuery::default(), 100).await.expect("readable");
+    let found = ledger.refunds(&RefundQuery::default(), &tillbook::Page::default()).await.expect("readable").refunds;
     let mut found: Vec<_> = found.iter().map(|(_, refund)| (refund.key.to_string(), refund.state)).collect();
     found.sort();
     found

@@ -7,6 +7,7 @@ mod disk;
 mod faulty;
 pub(crate) mod fixture;
 mod kill;
+mod paging;
 mod reopen;
 mod suite;
 mod tail;

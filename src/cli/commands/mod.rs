@@ -2,6 +2,7 @@
 //! by the caller.
 
 mod adopt;
+mod approve;
 mod cancel;
 mod check;
 mod completions;
@@ -9,9 +10,12 @@ mod decode;
 mod demo;
 mod events;
 mod orders;
+mod reconcile;
 mod record;
 mod refund;
 mod refunds;
+mod resolve;
+mod run;
 mod sandbox;
 mod show;
 mod specs;
@@ -39,6 +43,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Completions { shell } => completions::run(output, shell),
         Command::Check(args) => check::run(&session()?, &args).await,
         Command::Sync(args) => sync::run(&session()?, &args).await,
+        Command::Reconcile(args) => reconcile::run(&session()?, &args).await,
+        Command::Run(args) => run::run(&session()?, &args).await,
         Command::Orders(args) => orders::run(&session()?, args).await,
         Command::Show(args) => show::show(&session()?, &args.order).await,
         Command::Fetch(args) => show::fetch(&session()?, &args.order).await,
@@ -46,6 +52,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Refund(args) => refund::run(&session()?, args).await,
         Command::Refunds(args) => refunds::run(&session()?, args).await,
         Command::Cancel(args) => cancel::run(&session()?, args).await,
+        Command::Approve(args) => approve::run(&session()?, args).await,
+        Command::Resolve(args) => resolve::run(&session()?, args).await,
         Command::Events(args) => events::run(&session()?, &args).await,
         Command::Adopt(args) => adopt::run(&session()?, &args).await,
         Command::Verify => verify::run(&session()?).await,
