@@ -9,6 +9,7 @@ mod ledger;
 mod ledger_kill;
 mod ledger_races;
 mod ledger_sync;
+mod matrix;
 mod outside;
 mod sandbox;
 mod specs;
