@@ -1,48 +1,11 @@
 'use strict'
 /* Run with `node --test cloud-function/tillbook.test.js`; no package is needed. */
 const assert = require('node:assert/strict')
-const crypto = require('node:crypto')
 const test = require('node:test')
-const { standin, HError, COLUMNS, sum } = require('./standin.js')
-
-const SECRET = 'function-secret-of-the-tests'
-process.env.TILLBOOK_FUNCTION_SECRET = SECRET
-const tillbook = require('./tillbook.js')
-
-const ORDER = {
-  id: 47963,
-  trade_no: '1gAtaEFcmu6DyHm5b0ycBSmNO302NGzA',
-  transaction_no: 'XDiXbfLFyd8DpxSWqBUcb2jW1AvhVORC',
-  status: 'success',
-  total_cost: '398.00',
-  refund_status: null,
-  paid_at: 1539335940,
-}
-const OTHER = Object.assign({}, ORDER, { id: 47964, trade_no: 'T2', transaction_no: 'N2', total_cost: '80.00', paid_at: null, status: 'pending' })
-const ASKED = { refund_key: 'till-3-0001', order_id: ORDER.id, refund_amount: '12.50', memo: '少一杯' }
-const GIVEN = { id: 1001, refund_no: 'RFN1', refund_amount: '12.50', order_id: ORDER.id, memo: '少一杯', status: 'succeed', error_msg: null }
-
-/** A platform as the function sees it; what the function logs is kept aside. */
-function platform(t, options) {
-  const made = standin([ORDER, OTHER], options)
-  globalThis.BaaS = made.BaaS
-  made.logged = []
-  t.mock.method(console, 'error', (...words) => made.logged.push(words.join(' ')))
-  return made
-}
-
-function macOf(op, args, secret = SECRET) {
-  return crypto.createHmac('sha256', secret).update(op + '\n' + args).digest('hex')
-}
-
-function run(op, args) {
-  const text = typeof args === 'string' ? args : JSON.stringify(args)
-  return tillbook.main({ data: { op, args: text, mac: macOf(op, text) } })
-}
-
-function untouched(calls) {
-  return Object.values(calls).every(number => number === 0)
-}
+const { HError, COLUMNS, sum } = require('./standin.js')
+const { tillbook, SECRET, ORDER, OTHER, ASKED, GIVEN, platform, macOf, run, untouched } = require('./bench.js')
+// One command runs all tests.
+require('./doors.test.js')
 
 // ---------------------------------------------------------------- mac
 
@@ -199,102 +162,6 @@ test('a row that cannot be filled at first is filled at last', async t => {
   platform(t, { faults: { update: number => (number < 3 ? { before: new HError(500, 'no') } : {}) } })
   await run('refund', ASKED)
   assert.deepEqual(await run('lookup', { refund_key: 'till-3-0001' }), { state: 'done', refund: GIVEN, replayed: true })
-})
-
-// ---------------------------------------------------------------- void
-
-test('void shuts the door: a later refund under the key sends nothing', async t => {
-  const app = platform(t)
-  const tombstone = { state: 'void', refund: null, replayed: false }
-  assert.deepEqual(await run('void', { refund_key: 'till-3-0001' }), tombstone)
-  assert.deepEqual(await run('void', { refund_key: 'till-3-0001' }), Object.assign({}, tombstone, { replayed: true }))
-  assert.deepEqual(await run('refund', ASKED), Object.assign({}, tombstone, { replayed: true }))
-  assert.deepEqual(await run('lookup', { refund_key: 'till-3-0001' }), Object.assign({}, tombstone, { replayed: true }))
-  assert.equal(app.calls.refund, 0)
-})
-
-test('void after a refund answers the refund', async t => {
-  const app = platform(t)
-  await run('refund', ASKED)
-  assert.deepEqual(await run('void', { refund_key: 'till-3-0001' }), { state: 'done', refund: GIVEN, replayed: true })
-  assert.equal(app.rows[0].state, 'done')
-})
-
-test('a void and a refund at once: either the tombstone stands and nothing was sent, or the refund went out', async t => {
-  for (const order of [['void', 'refund'], ['refund', 'void']]) {
-    const app = platform(t)
-    const answers = await Promise.all(order.map(op => run(op, op === 'void' ? { refund_key: 'till-3-0001' } : ASKED)))
-    const voided = answers[order.indexOf('void')]
-    assert.equal(app.calls.refund, voided.state === 'void' ? 0 : 1)
-    assert.equal(answers[order.indexOf('refund')].state, voided.state === 'void' ? 'void' : 'done')
-    assert.equal(app.rows.length, 1)
-  }
-})
-
-test('behind a shut door the same refund goes out once, and a request for the shut one that lands late finds it shut', async t => {
-  const app = platform(t)
-  const [first, second, third] = ['', '.1', '.2'].map(door => Object.assign({}, ASKED, { refund_key: 'till-3-0001' + door }))
-  const tombstone = { state: 'void', refund: null, replayed: false }
-  const late = Object.assign({}, tombstone, { replayed: true })
-  assert.deepEqual(await run('void', { refund_key: first.refund_key }), tombstone)
-  assert.deepEqual(await run('lookup', { refund_key: second.refund_key }), { state: 'absent', refund: null, replayed: false })
-  assert.deepEqual(await run('void', { refund_key: second.refund_key }), tombstone)
-  assert.deepEqual(await run('refund', third), { state: 'done', refund: GIVEN, replayed: false })
-  assert.deepEqual(await run('refund', first), late)
-  assert.deepEqual(await run('refund', second), late)
-  assert.deepEqual(await run('refund', third), { state: 'done', refund: GIVEN, replayed: true })
-  assert.deepEqual(await run('void', { refund_key: third.refund_key }), { state: 'done', refund: GIVEN, replayed: true })
-  assert.deepEqual(await run('lookup', { refund_key: first.refund_key }), late)
-  assert.deepEqual([app.calls.refund, sum(app.refunds)], [1, 1250])
-})
-
-test('a door opens only behind a shut one, for a refund and for a void', async t => {
-  const app = platform(t)
-  const conflict = { state: 'conflict', refund: null, replayed: false }
-  const second = Object.assign({}, ASKED, { refund_key: 'till-3-0001.1' })
-  const third = Object.assign({}, ASKED, { refund_key: 'till-3-0001.2' })
-  const refused = async () => {
-    for (const args of [second, third]) {
-      assert.deepEqual(await run('refund', args), conflict)
-      assert.deepEqual(await run('void', { refund_key: args.refund_key }), conflict)
-    }
-  }
-  // Nothing at the first door: it may still arrive.
-  await refused()
-  await run('refund', ASKED)
-  await refused()
-  assert.deepEqual([app.calls.refund, app.rows.length], [1, 1])
-})
-
-test('two doors of one key at once: whatever the order, one refund at most goes out', async t => {
-  for (const order of [['refund', 'void', 'again'], ['again', 'refund', 'void'], ['void', 'again', 'refund'], ['again', 'void', 'refund']]) {
-    const app = platform(t)
-    const calls = {
-      refund: () => run('refund', ASKED),
-      void: () => run('void', { refund_key: 'till-3-0001' }),
-      again: () => run('refund', Object.assign({}, ASKED, { refund_key: 'till-3-0001.1' })),
-    }
-    await Promise.all(order.map(name => calls[name]()))
-    assert.ok(app.calls.refund <= 1, order.join())
-  }
-})
-
-test('without the unique index a later door sends nothing either', async t => {
-  const app = platform(t)
-  await run('void', { refund_key: 'till-3-0001' })
-  app.settings.unique = false
-  const answer = await run('refund', Object.assign({}, ASKED, { refund_key: 'till-3-0001.1' }))
-  assert.equal(answer.error, 'not_enforced: column refund_key of table tillbook_refunds has no unique index')
-  assert.deepEqual([app.calls.refund, app.rows.length], [0, 1])
-})
-
-test('a tombstone that another call was shown is never taken back', async t => {
-  // The first void makes its row and cannot prove it.
-  const app = platform(t, { faults: { save: at => (at === 2 ? { before: new HError(500, 'no') } : {}) } })
-  await assert.rejects(run('void', { refund_key: 'till-3-0001' }), { code: 500 })
-  assert.deepEqual(await run('void', { refund_key: 'till-3-0001' }), { state: 'void', refund: null, replayed: true })
-  assert.equal((await run('refund', ASKED)).state, 'void')
-  assert.deepEqual([app.calls.refund, app.rows.length], [0, 1])
 })
 
 test('lookup of an unknown key is absent and makes nothing', async t => {

@@ -1,12 +1,14 @@
 //! The same ledger for programs without an async runtime.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, Refund, RefundKey};
+use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, RefundKey, RefundState};
 use crate::gateway::{Checked, Gateway};
 use crate::ledger::{
-    AccountSettings, Error, Imported, LedgerBuilder, RecordOrder, RefundQuery, RefundRequest, Refunded, Wanted,
+    AccountSettings, Adopted, Error, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery, RefundRequest,
+    RefundTotal, Refunded, Ruling, Wanted,
 };
 use crate::storage::{CheckReport, OrderQuery, Page, ScanPage};
 use crate::sync::{SyncOptions, SyncReport, Watcher};
@@ -74,6 +76,13 @@ impl Ledger {
         self.ledger.make_key()
     }
 
+    /// See [`subscribe`](crate::Ledger::subscribe). Each step waits for the next entry; the iterator ends when
+    /// the ledger is closed.
+    pub fn subscribe(&self, after: u64) -> impl Iterator<Item = Result<Arc<Entry>, Error>> {
+        let mut subscription = self.ledger.subscribe(after);
+        std::iter::from_fn(move || self.runtime.block_on(subscription.next()).transpose())
+    }
+
     /// See [`sync`](crate::Ledger::sync).
     ///
     /// # Errors
@@ -110,16 +119,21 @@ macro_rules! waits {
 waits! {
     order(account: &AccountName, wanted: &Wanted) -> Arc<OrderRecord>;
     known_order(account: &AccountName, wanted: &Wanted) -> Option<Arc<OrderRecord>>;
+    known_refund(account: &AccountName, key: &RefundKey) -> Refunded;
     fetch(account: &AccountName, wanted: &Wanted) -> Arc<OrderRecord>;
     record_order(order: RecordOrder) -> Arc<OrderRecord>;
     import(account: &AccountName, page: Vec<Facts>) -> Imported;
     refund(request: RefundRequest) -> Refunded;
     dry_run(request: RefundRequest) -> Refunded;
     cancel(account: &AccountName, key: &RefundKey, by: Option<String>) -> Refunded;
+    approve(account: &AccountName, key: &RefundKey, by: String) -> Refunded;
+    resolve(ruling: Ruling) -> Refunded;
     orders(query: &OrderQuery, page: &Page) -> ScanPage;
-    refunds(query: &RefundQuery, limit: usize) -> Vec<(Arc<OrderRecord>, Refund)>;
+    refunds(query: &RefundQuery, page: &Page) -> RefundList;
+    refund_totals(query: &RefundQuery) -> BTreeMap<RefundState, RefundTotal>;
     events(after: u64, limit: usize) -> Vec<Arc<Entry>>;
     events_of(order: &OrderId) -> Vec<Arc<Entry>>;
     check_account(name: &AccountName) -> Checked;
+    adopt(by: &str) -> Adopted;
     verify() -> CheckReport;
 }

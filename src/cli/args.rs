@@ -3,6 +3,8 @@
 //! Amounts, keys, names and times are checked while parsing, so that a malformed word never gets as far as the
 //! ledger; the check is the library's own.
 
+mod verdicts;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use clap::{Args, Parser, Subcommand};
 use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp};
 
 use super::duration;
-use super::exit::{Failure, KINDS};
+use super::exit::KINDS;
 use super::output::Format;
-use super::parse::{self, OrderName, RefundName};
+use super::parse::{self, OrderName};
+
+pub(crate) use verdicts::{ApproveArgs, CancelArgs, Given, ResolveArgs, words};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -38,7 +42,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 done, accepted or safely queued     4 declined by the upstream
   1 anything else                       5 in doubt or in review
-  2 malformed input, unknown account    6 verify found differences
+  2 malformed input, unknown account    6 verify or reconcile: not all matched
   3 refused by the ledger's rules";
 
 /// The exit codes, and under them every error kind: what `--help` says and `-h` does not.
@@ -89,6 +93,10 @@ pub(crate) enum Command {
     Check(AccountsArgs),
     /// Fetch what is new, send what is queued, ask about what was accepted
     Sync(AccountsArgs),
+    /// Compare a day of an account with what the upstream has (对账)
+    Reconcile(ReconcileArgs),
+    /// Run the till: send, ask and fetch on and on, and answer other shells, until interrupted
+    Run(AccountsArgs),
     /// List known orders, newest first
     Orders(OrdersArgs),
     /// Show an order: what is known here, or else what the upstream says
@@ -99,10 +107,18 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Refund an order, whole or in part
     Refund(RefundArgs),
-    /// List refunds, those that wait first
+    /// List refunds, those that wait first, and what they add up to
     Refunds(RefundsArgs),
     /// Withdraw a refund that was not sent
     Cancel(CancelArgs),
+    /// Let a refund go out that waits for approval
+    Approve(ApproveArgs),
+    /// Show the evidence about a refund, or record a person's verdict on it
+    Resolve(ResolveArgs),
+    /// Print what happened, one JSON line per event, oldest first; amounts in fen
+    Events(EventsArgs),
+    /// Go on with a copied or restored ledger: what the original may have sent goes to review
+    Adopt(AdoptArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare
@@ -138,12 +154,25 @@ pub(crate) struct SandboxArgs {
     pub(crate) orders: u32,
 }
 
-/// `check`, `sync`.
+/// `check`, `sync`, `run`.
 #[derive(Debug, Args)]
 pub(crate) struct AccountsArgs {
     /// Only this account; may be repeated
     #[arg(long = "account", value_name = "ACCOUNT")]
     pub(crate) accounts: Vec<AccountName>,
+}
+
+/// `reconcile`.
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    /// The account
+    pub(crate) account: AccountName,
+    /// The day in Beijing: 2017-06-01
+    #[arg(long, value_name = "DATE", value_parser = parse::day)]
+    pub(crate) day: jiff::civil::Date,
+    /// Print the differences as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
 }
 
 /// `orders`.
@@ -167,6 +196,12 @@ pub(crate) struct OrdersArgs {
     /// Paid before; a bare date includes that day
     #[arg(long, value_name = "TIME", value_parser = parse::time_to)]
     pub(crate) paid_to: Option<Timestamp>,
+    /// Paid about then, where the receipt is lost: "2017-06-01 21:50" (Beijing) or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["paid_from", "paid_to"])]
+    pub(crate) around: Option<Timestamp>,
+    /// How far from `--around`, to both sides
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration::parse, requires = "around")]
+    pub(crate) within: Duration,
     /// Paid exactly this many yuan
     #[arg(long, value_name = "YUAN", allow_hyphen_values = true)]
     pub(crate) amount: Option<Money>,
@@ -257,20 +292,43 @@ pub(crate) struct RefundsArgs {
     /// Only in this state: queued, sending, accepted, in_doubt, succeeded, declined, review, canceled, reversed
     #[arg(long, value_parser = state)]
     pub(crate) state: Option<tillbook::RefundState>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) limit: u32,
-}
-
-/// `cancel`.
-#[derive(Debug, Args)]
-pub(crate) struct CancelArgs {
-    /// ACCOUNT:KEY, or ACCOUNT and KEY
-    #[arg(value_name = "REFUND", num_args = 1..=2, required = true)]
-    pub(crate) names: Vec<String>,
-    /// Who withdraws it
+    /// Asked for at or after: 2017-06-01, "2017-06-01 21:53:56" (Beijing) or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = parse::time_from)]
+    pub(crate) from: Option<Timestamp>,
+    /// Asked for before; a bare date includes that day
+    #[arg(long, value_name = "TIME", value_parser = parse::time_to)]
+    pub(crate) to: Option<Timestamp>,
+    /// Only those that this person asked for
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
+    /// List at most so many; the totals are over all that match
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// The page that begins where the page before ended (its `next`)
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) page: Option<String>,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only those after this sequence: the last one that was dealt with
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// Wait for those to come, until interrupted; works beside whoever owns the ledger
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only of this order: ACCOUNT:NUMBER, or ACCOUNT:kind=number
+    #[arg(long, value_name = "ORDER")]
+    pub(crate) order: Option<OrderName>,
+}
+
+/// `adopt`.
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// Who says that no other copy of the ledger is used any more
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
 }
 
 /// `decode`.
@@ -308,20 +366,19 @@ pub(crate) enum SpecsCommand {
     },
 }
 
-impl CancelArgs {
-    /// The refund that is meant.
-    pub(crate) fn refund(&self) -> Result<RefundName, Failure> {
-        // Neither an account's name nor a key has a colon, so that both ways to write it are one.
-        self.names.join(":").parse().map_err(|error: String| Failure::new("malformed", error))
-    }
-}
-
 fn amount_above_zero(text: &str) -> Result<Money, String> {
     match text.parse::<Money>() {
         Ok(amount) if amount.is_zero() => Err(format!("{text} is no money")),
         Ok(amount) => Ok(amount),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// A time of a day: a bare date would mean its midnight.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let at = parse::time_from(text)?;
+    let bare = text.len() == "2017-06-01".len();
+    if bare { Err(format!("{text:?} names no hour: write for instance \"{text} 18:30\"")) } else { Ok(at) }
 }
 
 fn state(text: &str) -> Result<tillbook::RefundState, String> {

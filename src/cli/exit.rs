@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use tillbook::RefundState;
+use tillbook::serve::Failed;
 
 /// What the process answers its caller with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) enum Exit {
     Declined,
     /// In doubt or in review: held until there is evidence.
     InDoubt,
-    /// `verify` found differences.
+    /// `verify` or `reconcile` found differences, or could not compare all.
     Differences,
 }
 
@@ -104,11 +105,16 @@ kinds! {
     "looks_repeated"       Refused     "a refund like this one was asked for a moment ago; see `--again`";
     "unknown_refund"       Refused     "no refund of that key";
     "not_cancelable"       Refused     "the refund may have been executed and cannot be withdrawn";
+    "nothing_to_approve"   Refused     "the refund waits for no approval";
+    "record_moved"         Refused     "the order has changed since the version that was judged";
+    "not_resolvable"       Refused     "the refund's state leaves nothing to decide";
+    "verdict_contradicted" Refused     "the upstream says otherwise than the verdict";
     "declined"             Declined    "the upstream declined the refund; no money moved";
     "in_doubt"             InDoubt     "the refund may or may not have been executed; its amount stays held";
     "review"               InDoubt     "only a person can settle the refund";
     "withdrawn"            Failed      "the refund of this key was canceled or reversed";
-    "differences"          Differences "`verify` found differences";
+    "differences"          Differences "`verify` or `reconcile` found differences";
+    "reconcile_incomplete" Differences "what was compared matches, and not all could be; the report says what";
     "sync_incomplete"      Failed      "some account could not be synced; the report names it";
     "check_failed"         Failed      "some account failed its check; the report names it";
     "promise_broken"       Failed      "a promise of the demo does not hold";
@@ -117,7 +123,12 @@ kinds! {
     "outcome_not_written"  Failed      "the refund was sent and its outcome could not be written; it stays held";
     "moved"                Failed      "the order got another id meanwhile; ask again";
     "task_lost"            Failed      "a task of the ledger ended early; what it had written is safe";
+    "stale_facts"          Refused     "what is known of the order is older than the ledger's adoption; fetch it first";
+    "quarantined"          Failed      "the ledger was copied or restored; see `tillbook adopt`";
     "locked"               Failed      "another process owns the ledger; the message names it";
+    "busy"                 Failed      "the process that owns the ledger could not answer; nothing was done";
+    "unanswered"           Failed      "the process that owns the ledger ended before it answered; ask again";
+    "other_version"        Failed      "the process that owns the ledger is another version of tillbook";
     "disk_full"            Failed      "no space left; nothing was written";
     "poisoned"             Failed      "an earlier write failed; open the ledger again";
     "damaged"              Failed      "the journal is damaged in its middle; file and position are named";
@@ -163,7 +174,7 @@ impl Failure {
 
     /// A failure whose message is the whole chain of `error`, each link once.
     pub(crate) fn of(kind: &str, error: &dyn std::error::Error) -> Failure {
-        Failure::new(kind, chain(error))
+        Failed::of(kind, error).into()
     }
 
     /// What the user can do about it, on a line of its own.
@@ -223,21 +234,6 @@ impl fmt::Display for Failure {
             None => Ok(()),
         }
     }
-}
-
-/// An error and its sources, joined; a source that the text before it already ends with is left out.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let link = source.to_string();
-        if !text.ends_with(&link) {
-            text.push_str(": ");
-            text.push_str(&link);
-        }
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -18,6 +18,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Whether anybody reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// As far as is known.
+    There,
+    /// The other end of the pipe is closed.
+    Gone,
+}
+
 /// The two streams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -65,6 +74,34 @@ impl Output {
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         forgive(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// Prints one line of a stream at once. An answer of [`Reader::Gone`] means that nobody reads on.
+    pub(crate) fn line(self, text: &str) -> Result<Reader, Failure> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            written => forgive(written).map(|()| Reader::There),
+        }
+    }
+
+    /// Whether somebody can still read stdout, without writing anything. Where the system does not tell, the next
+    /// line does.
+    pub(crate) fn reader(self) -> Reader {
+        #[cfg(unix)]
+        {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let stdout = io::stdout();
+            let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            if poll(&mut asked, Some(&now)).is_ok()
+                && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
+            {
+                return Reader::Gone;
+            }
+        }
+        Reader::There
     }
 
     /// Says something on stderr. A stderr that is gone cannot be told about.

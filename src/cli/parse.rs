@@ -70,6 +70,12 @@ pub(crate) fn time_to(text: &str) -> Result<Timestamp, String> {
     time(text, Day::End)
 }
 
+/// A day in Beijing.
+pub(crate) fn day(text: &str) -> Result<Date, String> {
+    let day = if text.len() == "2017-06-01".len() { text.parse().ok() } else { None };
+    day.ok_or_else(|| format!("{text:?} is not a day such as 2017-06-01"))
+}
+
 /// Which end of a day a bare date means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Day {

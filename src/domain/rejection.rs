@@ -65,6 +65,16 @@ pub enum Rejection {
         /// The order that bears it.
         order: OrderId,
     },
+    /// What is known of the order is older than the adoption of this copy of the ledger.
+    #[error(
+        "what is known of order {order} is older than the adoption of this ledger ({adopted_at}), and another copy may have refunded it since: fetch the order first"
+    )]
+    StaleFacts {
+        /// The order.
+        order: OrderId,
+        /// When the ledger was adopted.
+        adopted_at: Timestamp,
+    },
     /// Only paid orders are refundable.
     #[error("order {order} is {status} ({upstream_status}), not paid")]
     NotRefundable {
@@ -206,6 +216,7 @@ impl Rejection {
             Rejection::ContestedReference { .. } => "contested_reference",
             Rejection::OtherAccount { .. } => "other_account",
             Rejection::AlreadyRecorded { .. } => "already_recorded",
+            Rejection::StaleFacts { .. } => "stale_facts",
             Rejection::NotRefundable { .. } => "not_refundable",
             Rejection::ForeignCurrency { .. } => "foreign_currency",
             Rejection::RefundableChanged { .. } => "refundable_changed",

@@ -31,7 +31,7 @@ impl Inner {
         order: OrderId,
         key: RefundKey,
     ) -> Result<Sent, Error> {
-        let _lane = self.lanes.enter(&order).await?;
+        let _lane = self.enter(&order).await?;
         let record = self.get(&order).await?;
         if record.refund(&key).is_none_or(|refund| refund.state != RefundState::Queued) {
             return Ok(Sent::No(record, None)); // somebody else was faster
@@ -151,7 +151,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
+    pub(crate) fn call(&self, record: &OrderRecord, key: &RefundKey) -> Result<RefundCall, Error> {
         let refund = record.refund(key).cloned();
         let (Some(refund), Some(native)) = (refund, record.facts.native.clone()) else {
             return Err(Error::TaskLost(format!("order {} cannot be asked about: it is provisional", record.id)));

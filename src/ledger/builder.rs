@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::domain::DeviceName;
 use crate::storage::Storage;
 use crate::storage::embedded::{Embedded, EmbeddedOptions};
 use crate::storage::memory::Memory;
 
 use super::lane::Lanes;
+use super::subscribe::Subscribers;
 use super::{Clock, Error, Inner, Ledger, SystemClock};
 
 pub use crate::storage::embedded::Profile;
@@ -70,6 +73,9 @@ impl LedgerBuilder {
     /// Opens the ledger in a directory, which is made if it is not there, and owns it. Refunds that
     /// were being sent when the last owner ended are in doubt from here on.
     ///
+    /// A ledger that was copied or restored from a backup is opened in quarantine, with nothing changed: it
+    /// can be read, and neither holds nor sends until [`Ledger::adopt`]. See [`Ledger::quarantined`].
+    ///
     /// # Errors
     /// [`StorageError::Locked`](crate::storage::StorageError::Locked) names the other owner;
     /// [`Damaged`](crate::storage::StorageError::Damaged) file and position. Nothing was changed.
@@ -111,6 +117,10 @@ impl LedgerBuilder {
 
     async fn owner(self, storage: Arc<dyn Storage>) -> Result<Ledger, Error> {
         let ledger = self.over(storage);
+        if ledger.quarantined().is_some() {
+            return Ok(ledger);
+        }
+        ledger.inner.read_adoption().await?;
         let lost = ledger.inner.recover().await?;
         if lost > 0 {
             tracing::warn!(lost, "refunds were being sent when the last owner ended; they are in doubt");
@@ -120,16 +130,8 @@ impl LedgerBuilder {
 
     fn over(self, storage: Arc<dyn Storage>) -> Ledger {
         let (device, clock) = (self.options.device, self.clock);
-        let accounts = RwLock::default();
-        Ledger {
-            inner: Arc::new(Inner {
-                storage,
-                device,
-                clock,
-                accounts,
-                lanes: Lanes::default(),
-                queued: Default::default(),
-            }),
-        }
+        let (accounts, lanes, adopted_at) = (RwLock::default(), Lanes::default(), RwLock::default());
+        let (subscribers, queued) = (Subscribers::default(), Notify::new());
+        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes, adopted_at, subscribers, queued }) }
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::decide::Refusal;
 use crate::domain::{AccountName, Answer, BrokenHistory, NameError, Rejection};
 use crate::gateway::ReadError;
-use crate::storage::{StorageError, TransactError};
+use crate::storage::{Quarantine, StorageError, TransactError};
 
 /// Why a call brought no answer. [`Error::kind`] is the stable word for it.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +43,13 @@ pub enum Error {
         #[source]
         source: StorageError,
     },
+    /// The ledger was copied or restored, and nobody has adopted it where it lies: see
+    /// [`Ledger::adopt`](super::Ledger::adopt). Nothing was written, nothing was sent.
+    #[error("{0}: tillbook adopt --by NAME")]
+    Quarantined(Quarantine),
     /// The storage failed.
     #[error("the ledger's storage failed")]
-    Storage(#[from] StorageError),
+    Storage(#[source] StorageError),
     /// A name breaks its rules.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -67,6 +71,7 @@ impl Error {
             Error::SameMerchant { .. } => "same_merchant",
             Error::Upstream { .. } => "upstream",
             Error::OutcomeNotWritten { .. } => "outcome_not_written",
+            Error::Quarantined(_) => "quarantined",
             Error::Storage(error) => storage_kind(error),
             Error::Name(_) => "malformed",
             Error::Moved(_) => "moved",
@@ -86,9 +91,19 @@ fn storage_kind(error: &StorageError) -> &'static str {
         StorageError::UnknownPage { .. } => "malformed",
         StorageError::NewerFormat { .. } => "newer_format",
         StorageError::NoLedger { .. } => "no_ledger",
+        StorageError::Quarantined(_) => "quarantined",
         StorageError::ReadOnly => "read_only",
         StorageError::Closed => "closed",
         StorageError::Broken(_) => "broken_history",
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Error {
+        match error {
+            StorageError::Quarantined(quarantine) => Error::Quarantined(quarantine),
+            error => Error::Storage(error),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Start reading at [`Ledger::refund`] in `refund.rs`, then `attempt.rs`.
 
 mod account;
+mod adopt;
 mod approve;
 mod attempt;
 mod builder;
@@ -18,6 +19,7 @@ mod queries;
 mod record;
 mod refund;
 mod resolve;
+mod subscribe;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -25,15 +27,17 @@ use std::sync::{Arc, RwLock};
 use tokio::sync::Notify;
 
 pub use account::AccountSettings;
+pub use adopt::Adopted;
 pub use builder::{LedgerBuilder, Profile};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use import::Imported;
 pub use lookup::Wanted;
-pub use queries::RefundQuery;
+pub use queries::{RefundList, RefundQuery, RefundTotal};
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};
 pub use resolve::Ruling;
+pub use subscribe::Subscription;
 
 use crate::domain::decide::Context;
 use crate::domain::{AccountName, DeviceName, OrderId, Timestamp};
@@ -42,6 +46,8 @@ use crate::storage::Storage;
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
 use lane::Lanes;
+pub(crate) use refund::{make_key, refunded};
+use subscribe::Subscribers;
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.
 ///
@@ -64,6 +70,9 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     accounts: RwLock<BTreeMap<AccountName, Arc<Account>>>,
     lanes: Lanes,
+    /// When this copy of the ledger was adopted: facts from before are not enough for a hold.
+    adopted_at: RwLock<Option<Timestamp>>,
+    subscribers: Subscribers,
     /// Told when a refund is queued, for those who wait to send it.
     pub(crate) queued: Notify,
 }
@@ -80,7 +89,9 @@ impl Inner {
 
     /// A command on that order, now, on this device.
     fn context(&self, account: &AccountName, order: &OrderId) -> Context {
-        Context { account: account.clone(), order: order.clone(), device: self.device.clone(), now: self.now() }
+        let (account, order, device) = (account.clone(), order.clone(), self.device.clone());
+        let adopted_at = *self.adopted_at.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Context { account, order, device, now: self.now(), adopted_at }
     }
 
     /// The connected account of that name.
@@ -109,13 +120,14 @@ impl Ledger {
         &self.inner.device
     }
 
-    /// Takes no more refunds, waits for those under way, writes what is pending and lets go of the
-    /// files.
+    /// Takes no more refunds, waits for those under way, hands subscribers what is left, writes what is
+    /// pending and lets go of the files.
     ///
     /// # Errors
     /// When the storage cannot be closed properly; what was acknowledged is safe all the same.
     pub async fn close(&self) -> Result<(), Error> {
         self.inner.lanes.close().await;
+        self.inner.subscribers.close(&*self.inner.storage).await;
         Ok(self.inner.storage.close().await?)
     }
 }

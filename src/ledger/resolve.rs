@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::decide::{self, Found, Judge, Probed, Seen};
 use crate::domain::{
     AccountName, Answer, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
@@ -14,7 +16,8 @@ use super::account::Account;
 use super::{Error, Inner, Ledger, Refunded, refund};
 
 /// A person's word on a refund.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ruling {
     /// The account.
     pub account: AccountName,
@@ -61,7 +64,7 @@ impl Inner {
         key: &RefundKey,
         silent_for: Duration,
     ) -> Result<Arc<OrderRecord>, Error> {
-        let _lane = self.lanes.enter(order).await?;
+        let _lane = self.enter(order).await?;
         let record = self.get(order).await?;
         self.ask_in_lane(account, &record, key, silent_for).await
     }
@@ -156,7 +159,7 @@ impl Inner {
         let account = self.account(&ruling.account)?;
         let unknown = || Rejection::UnknownRefund { account: ruling.account.clone(), key: ruling.key.clone() };
         let order = self.storage.find_refund(&ruling.account, &ruling.key).await?.ok_or_else(unknown)?;
-        let _lane = self.lanes.enter(&order).await?;
+        let _lane = self.enter(&order).await?;
         let record = self.get(&order).await?;
         let target = ruling.verdict.state();
         if record.refund(&ruling.key).is_some_and(|refund| refund.state == target) {

@@ -187,6 +187,23 @@ impl Bookkeeping {
         entry.finished_at_s = Some(now_s);
     }
 
+    /// A refund that had succeeded comes back: the customer's bank would not take it, say.
+    pub(crate) fn reverse(&mut self, refund: usize, now_s: i64) {
+        let entry = &mut self.refunds[refund];
+        if entry.state != RefundState::Succeeded {
+            return;
+        }
+        entry.state = RefundState::Failed;
+        entry.money_moved = false;
+        entry.finished_at_s = Some(now_s);
+        let order = &mut self.orders[entry.order];
+        order.refunded_fen -= entry.amount_fen;
+        order.updated_at_s = now_s;
+        if order.upstream == Upstream::TradeOrder && matches!(order.status.as_str(), "4" | "5") {
+            order.status = if order.refunded_fen == 0 { "2" } else { "4" }.to_owned();
+        }
+    }
+
     /// Somebody refunds in the merchant's back office.
     pub(crate) fn refund_elsewhere(&mut self, order: usize, fen: i64, now_s: i64) -> Result<usize, SandboxError> {
         let left_fen = self.left_fen(order);

@@ -14,6 +14,7 @@
 //! | `POST /sandbox/refund-elsewhere` | `{"upstream":"fubei","order":"2017..","amount_fen":500}` |
 //! | `POST /sandbox/order-status` | `{"upstream":"fubei","order":"2017..","status":"REVOKED"}` |
 //! | `POST /sandbox/release` | `{"upstream":"fubei","refund":"K1","outcome":"succeeded"}` |
+//! | `POST /sandbox/reverse-refund` | `{"upstream":"fubei","refund":"K1"}`: it had succeeded, and failed after all |
 //! | `POST /sandbox/credentials` | `{"fubei_secret":"another"}`: those named are replaced |
 //! | `POST /sandbox/network` | `{"up":false}`, with `"for_ms":500` it comes back by itself |
 
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> Router<Arc<House>> {
         .route("/sandbox/refund-elsewhere", post(refund_elsewhere))
         .route("/sandbox/order-status", post(order_status))
         .route("/sandbox/release", post(release))
+        .route("/sandbox/reverse-refund", post(reverse_refund))
         .route("/sandbox/credentials", post(credentials))
         .route("/sandbox/network", post(network))
 }
@@ -147,6 +149,19 @@ struct ReleaseBody {
 async fn release(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
     let ReleaseBody { upstream, refund, outcome } = read(&body)?;
     house.shared.change(|inside| inside.release(upstream, &refund, outcome))?;
+    Ok(done())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReverseBody {
+    upstream: Upstream,
+    refund: String,
+}
+
+async fn reverse_refund(State(house): State<Arc<House>>, body: Bytes) -> Outcome {
+    let ReverseBody { upstream, refund } = read(&body)?;
+    house.shared.change(|inside| inside.reverse_refund(upstream, &refund))?;
     Ok(done())
 }
 

@@ -107,6 +107,19 @@ impl Inside {
         Ok(())
     }
 
+    pub(crate) fn reverse_refund(&mut self, upstream: Upstream, number: &str) -> Result<(), SandboxError> {
+        if upstream == Upstream::Hydrogen {
+            let why = "hydrogen documents no refund that comes back, and its function would not hear of it";
+            return Err(SandboxError::Invalid(why.to_owned()));
+        }
+        let now_s = self.now_s();
+        let succeeded = |refund: &usize| self.books.refunds[*refund].state == RefundState::Succeeded;
+        let refund = self.books.refund_by(upstream, number).filter(succeeded);
+        let unknown = || SandboxError::Invalid(format!("{upstream} has no refund {number} that succeeded"));
+        self.books.reverse(refund.ok_or_else(unknown)?, now_s);
+        Ok(())
+    }
+
     pub(crate) fn set_fault(&mut self, fault: Fault) -> Result<(), SandboxError> {
         let Fault { operation, occurrence, kind } = fault;
         if !kind.fits(operation) {

@@ -241,6 +241,16 @@ impl Sandbox {
         self.house.shared.change(|inside| inside.release(upstream, refund, settlement))
     }
 
+    /// Takes back a refund that had succeeded, by its client or server number: the customer's bank would not take the
+    /// money, say, and the upstream calls it failed from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Invalid`] where no refund of that number has succeeded, and for hydrogen, which documents none.
+    pub fn reverse_refund(&self, upstream: Upstream, refund: &str) -> Result<(), SandboxError> {
+        self.house.shared.change(|inside| inside.reverse_refund(upstream, refund))
+    }
+
     /// What really happened so far.
     pub fn books(&self) -> Books {
         self.house.shared.lock().books.books()

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Quarantine;
 use crate::domain::BrokenHistory;
 use crate::domain::decide::Refusal;
 
@@ -84,6 +85,9 @@ pub enum StorageError {
         /// What was given, cut to 60 characters.
         after: String,
     },
+    /// Copied or restored, and not adopted where it lies. Nothing was written.
+    #[error("{0}")]
+    Quarantined(Quarantine),
     /// Opened for reading only.
     #[error("the ledger is open for reading only")]
     ReadOnly,
@@ -96,7 +100,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether every later write will fail too, until the ledger is opened again.
+    /// Whether every later write will fail too, until the ledger is opened again (or, in quarantine, adopted).
     #[must_use]
     pub fn is_final(&self) -> bool {
         !matches!(self, StorageError::DiskFull { .. } | StorageError::UnknownPage { .. } | StorageError::ReadOnly)

@@ -46,7 +46,7 @@ impl Memory {
     pub fn new(device: DeviceName) -> Memory {
         let log = Arc::new(Log::default());
         let history: Arc<dyn History> = log.clone();
-        let reader = Arc::new(Reader::new(View::new(None), history, 1024, 0));
+        let reader = Arc::new(Reader::new(View::new(None), history, 1024, 0, 0));
         Memory { reader, log, device, writer: Arc::new(Mutex::new(Writer { sequence: 0, state: State::Open })) }
     }
 
@@ -83,7 +83,7 @@ impl Memory {
     fn append(&self, mut decided: Decided) {
         let (number, place) = self.log.append(&decided.payload.bytes);
         let changes = decided.changes_at(place);
-        self.reader.publish(number, &changes, decided.records);
+        self.reader.publish(number, decided.sequence, &changes, decided.records);
     }
 }
 

@@ -18,6 +18,7 @@ mod lines;
 mod lock;
 pub mod memory;
 mod place;
+mod quarantine;
 mod query;
 mod reader;
 mod records;
@@ -27,7 +28,10 @@ mod view;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 pub use error::{StorageError, TransactError};
+pub use quarantine::{Adoption, Quarantine};
 pub use query::{DueRefund, OrderQuery, Page, ScanPage};
 
 use crate::BoxFuture;
@@ -127,11 +131,25 @@ pub trait Storage: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<DueRefund>, StorageError>>;
 
+    /// Refunds page by page, each with the place to go on `after`: of one state as [`Storage::refunds_in`] sorts them,
+    /// or all of them by account and key. The latter is the order to count in: a refund keeps its place there, so
+    /// that it is met exactly once whatever happens to it meanwhile.
+    fn refunds_after<'a>(
+        &'a self,
+        state: Option<RefundState>,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>>;
+
     /// Entries with a sequence greater than `after`, in order.
     fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>>;
 
     /// All entries of one order, in order.
     fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>>;
+
+    /// The newest durable sequence, told anew whenever it grows: readers may ask for it at once. The
+    /// channel tells of the close too; an onlooker's never changes.
+    fn newest(&self) -> watch::Receiver<u64>;
 
     /// A named position of a sync.
     fn cursor<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, StorageError>>;
@@ -141,6 +159,20 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Re-reads everything and compares what is kept with what the events alone say.
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>>;
+
+    /// Why this storage takes no commands: it was copied or restored, and nobody has adopted it where it
+    /// lies. Every command and cursor fails with [`StorageError::Quarantined`] until [`Storage::adopt`].
+    fn quarantine(&self) -> Option<Quarantine> {
+        None
+    }
+
+    /// Ends a quarantine: commands and cursor in one durable write, and only then the place is claimed, so
+    /// that a crash in between leaves the quarantine. Where a command is refused, the quarantine stays.
+    /// Without one nothing is done.
+    fn adopt(&self, adoption: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
+        drop(adoption);
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Writes what is pending and lets go of the files. Later calls fail with
     /// [`StorageError::Closed`]; closing twice is fine.

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::watch;
+
 use super::cache::RecordCache;
 use super::key::{self, Change, Key, Parts, Value};
 use super::lines::{Line, lines};
@@ -20,6 +22,8 @@ pub(crate) struct Reader {
     cache: RecordCache,
     /// The last frame that is shown.
     published: AtomicU64,
+    /// The last sequence that is shown.
+    newest: watch::Sender<u64>,
     closed: AtomicBool,
 }
 
@@ -27,10 +31,12 @@ pub(crate) struct Reader {
 const PAGE: usize = 100;
 
 impl Reader {
-    /// `records` is how many decoded records are kept at hand, `published` the last frame in the view.
-    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64) -> Reader {
+    /// `records` is how many decoded records are kept at hand, `published` the last frame in the view, and
+    /// `sequence` the last event's.
+    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64, sequence: u64) -> Reader {
         let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
-        Reader { view, history, cache, published: AtomicU64::new(published), closed }
+        let newest = watch::Sender::new(sequence);
+        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed }
     }
 
     /// The last frame that is shown.
@@ -38,15 +44,24 @@ impl Reader {
         self.published.load(Ordering::Acquire)
     }
 
-    /// Shows a frame that is on disk: its records and all changes of the index at once.
-    pub(crate) fn publish(&self, frame: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
+    /// Shows a frame that is on disk, which ends with event `sequence`: its records and all changes of the
+    /// index at once.
+    pub(crate) fn publish(&self, frame: u64, sequence: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
         self.cache.publish(records, || self.view.publish(frame, changes.iter().cloned()));
         self.published.store(frame, Ordering::Release);
+        // Told last: who hears of an event can read it.
+        self.newest.send_if_modified(|newest| std::mem::replace(newest, sequence) != sequence);
     }
 
-    /// No read is answered any more.
+    /// No read is answered any more; whoever waits for the next event hears of it.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.newest.send_modify(|_| ());
+    }
+
+    /// Tells the last sequence that is shown, now and whenever it grows.
+    pub(crate) fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
     }
 
     /// # Errors
@@ -106,8 +121,36 @@ impl Reader {
             if found.len() == limit {
                 return Ok(Go::Stop);
             }
-            let (account, refund) = state_key(key).ok_or_else(|| records::malformed(key))?;
+            let (_, account, refund) = state_key(key).ok_or_else(|| records::malformed(key))?;
             found.push(DueRefund { account, order: records::order_in(key, order)?, key: refund });
+            Ok(Go::On)
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn refunds_after(
+        &self,
+        state: Option<RefundState>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, DueRefund)>, StorageError> {
+        let all = state.map_or_else(|| Key::from([key::REFUND]), |state| key::states(state).key());
+        let start = match after {
+            Some(token) => key::after(&refund_position(state, token)?),
+            None => Key::clone(&all),
+        };
+        let mut found = Vec::new();
+        view::for_each(&self.view, &start, &key::end_of(&all), &mut |key, order| {
+            if found.len() == limit {
+                return Ok(Go::Stop);
+            }
+            let (token, account, refund) = match state {
+                Some(_) => state_key(key)
+                    .map(|(time, account, refund)| (format!("{time}/{account}/{refund}"), account, refund)),
+                None => refund_key(key).map(|(account, refund)| (format!("{account}/{refund}"), account, refund)),
+            }
+            .ok_or_else(|| records::malformed(key))?;
+            found.push((token, DueRefund { account, order: records::order_in(key, order)?, key: refund }));
             Ok(Go::On)
         })?;
         Ok(found)
@@ -246,9 +289,15 @@ fn time_key(key: &[u8]) -> Option<(i64, OrderId)> {
     Some((micros, OrderId::new(order).ok()?))
 }
 
-fn state_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
+fn state_key(key: &[u8]) -> Option<(i64, AccountName, RefundKey)> {
     let mut parts = Parts::of(key);
-    let (_state, _time) = (parts.byte()?, parts.number()?);
+    let (_state, time) = (parts.byte()?, parts.time()?);
+    let (account, refund) = (parts.text()?, parts.text()?);
+    Some((time, AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
+}
+
+fn refund_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
+    let mut parts = Parts::of(key);
     let (account, refund) = (parts.text()?, parts.text()?);
     Some((AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
 }
@@ -259,8 +308,28 @@ fn token(micros: i64, order: &OrderId) -> String {
 }
 
 fn position(token: &str) -> Result<Key, StorageError> {
-    let unknown = || StorageError::UnknownPage { after: token.chars().take(60).collect() };
+    let unknown = || unknown_page(token);
     let (micros, order) = token.split_once('/').ok_or_else(unknown)?;
     let micros = micros.parse().map_err(|_| unknown())?;
     Ok(key::time(micros, &OrderId::new(order).map_err(|_| unknown())?))
+}
+
+/// Where a page of refunds ended: its key again.
+fn refund_position(state: Option<RefundState>, token: &str) -> Result<Key, StorageError> {
+    let position = || {
+        let (token, refund) = token.rsplit_once('/')?;
+        let refund = RefundKey::new(refund).ok()?;
+        match state {
+            Some(state) => {
+                let (micros, account) = token.split_once('/')?;
+                Some(key::state(state, micros.parse().ok()?, &AccountName::new(account).ok()?, &refund))
+            }
+            None => Some(key::refund(&AccountName::new(token).ok()?, &refund)),
+        }
+    };
+    position().ok_or_else(|| unknown_page(token))
+}
+
+fn unknown_page(token: &str) -> StorageError {
+    StorageError::UnknownPage { after: token.chars().take(60).collect() }
 }

@@ -1,10 +1,12 @@
-//! Synchronisation: facts in, queued refunds out, unsettled refunds asked about; one round, or until told to stop.
+//! Synchronisation: facts in, queued refunds out, unsettled refunds asked about; one round, or until told to stop. And
+//! the comparison of a day with the upstream.
 //!
 //! What must never be here: generated types, and writes that bypass the ledger. Start reading at
-//! [`Ledger::sync`], then `run.rs`.
+//! [`Ledger::sync`], then `run.rs`; [`Ledger::reconcile`] has a folder of its own.
 
 mod pull;
 mod push;
+mod reconcile;
 mod report;
 mod resolve;
 mod rhythm;
@@ -12,6 +14,9 @@ mod run;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+pub use reconcile::{Difference, DifferenceKind, Kept, Reconciliation, Side, Subject, Tally, Totals};
 pub use report::{AccountReport, Progress, SyncReport};
 pub use run::RunOptions;
 
@@ -20,7 +25,8 @@ use crate::gateway::{ReadError, ReadErrorKind};
 use crate::ledger::{Account, Error, Ledger};
 
 /// What a sync is to do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SyncOptions {
     /// Only these accounts; all that are connected, if none is named.
     pub accounts: Option<Vec<AccountName>>,

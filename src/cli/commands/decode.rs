@@ -94,6 +94,7 @@ fn record(facts: Facts, gateway: &str) -> Result<OrderRecord, Failure> {
         order: OrderId::new(name).map_err(|error| Failure::of("unreadable_body", &error))?,
         device: DeviceName::new("none").map_err(|error| internal(&error))?,
         now: facts.asked_at,
+        adopted_at: None,
     };
     let found = Found { record: None, holders: Vec::new(), key_holder: None };
     let seen = Seen { facts: facts.into(), rules: Rules::default() };

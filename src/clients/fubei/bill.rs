@@ -99,7 +99,9 @@ impl FubeiGateway {
                 .orders
                 .into_iter()
                 .filter_map(|order| {
-                    Some(Mentioned { number: order.native?, paid: Some(order.paid), paid_at: order.paid_at })
+                    // No row says that it is paid, so none has it as a fact; what it says was paid is among the rest.
+                    let paid = order.details.get("total_fee").and_then(|fee| fee.as_str()?.parse().ok());
+                    Some(Mentioned { number: order.native?, paid, paid_at: order.paid_at })
                 })
                 .collect(),
             bad_rows: bill.bad_rows,

@@ -76,6 +76,10 @@ pub struct HydrogenGateway {
 /// The numbers by which hydrogen can be asked, best first.
 const FETCH_BY: &[&str] = &[orders::NATIVE, "trade_no", "id"];
 
+/// The free plan allows 50 requests a minute for the whole application (hydrogen's documentation,
+/// support/technical-notes.md), which its own customers use too.
+const CALLS_PER_MINUTE: u32 = 20;
+
 impl HydrogenGateway {
     /// An adapter for `settings`; nothing is connected to.
     ///
@@ -254,12 +258,14 @@ impl Gateway for HydrogenGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: false,
+            lists_every_order: self.settings.orders == OrdersFrom::Function,
             client_refund_number: true,
             lists_refunds: false,
             fence: true,
             fetch_by: FETCH_BY,
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: Some(CALLS_PER_MINUTE),
         }
     }
 

@@ -18,7 +18,8 @@ pub struct Seen {
     pub rules: Rules,
 }
 
-/// Takes facts in. Facts that change nothing write nothing; older facts than those kept neither.
+/// Takes facts in. Facts that change nothing write nothing (but for the first after an adoption: that they
+/// are fresh is news); older facts than those kept neither.
 ///
 /// Queued refunds that no longer fit, or whose order is no longer paid, go to review with the
 /// figures; nothing that was sent is touched.
@@ -78,6 +79,11 @@ fn is_newer(record: &OrderRecord, seen: &Seen, now: Timestamp) -> bool {
     record.facts.asked_at > seen.facts.asked_at && record.facts.asked_at <= now
 }
 
+/// Whether what is known was asked for before the ledger was adopted: the original may have refunded since.
+pub(super) fn is_stale(context: &Context, record: &OrderRecord) -> bool {
+    context.adopted_at.is_some_and(|adopted_at| record.facts.asked_at < adopted_at)
+}
+
 fn own(record: &OrderRecord) -> Holder {
     Holder { order: record.id.clone(), provisional: record.provisional }
 }
@@ -106,6 +112,7 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     };
     if let Some(before) = &draft.record
         && !before.provisional
+        && !(is_stale(draft.context, before) && draft.context.adopted_at <= Some(seen.facts.asked_at))
         && before.facts.same_content(&after.facts)
         && before.external == totals.external
         && before.unsettled == totals.unsettled

@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`refund`], the command that the ledger exists for.
 
+mod adopt;
 mod approve;
 mod attempt;
 mod facts;
@@ -17,6 +18,7 @@ mod unknown;
 
 use std::sync::Arc;
 
+pub use adopt::adopt;
 pub use approve::approve;
 pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
@@ -63,6 +65,8 @@ pub struct Context {
     pub device: DeviceName,
     /// The wall clock.
     pub now: Timestamp,
+    /// When the ledger was adopted, if it is a copy: what is known from before is not enough for a hold.
+    pub adopted_at: Option<Timestamp>,
 }
 
 /// Why nothing is written.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{
     Event, Money, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested, Rules, Timestamp,
 };
@@ -9,7 +11,8 @@ use crate::domain::{
 use super::{Context, Draft, Found, Refusal, Seen, attempt, facts};
 
 /// What a refund that looks like an earlier one means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Repeat {
     /// The caller chose the key on purpose: another key is another refund.
     Allowed,
@@ -80,7 +83,7 @@ fn plain(what: &str, text: &str, most: usize) -> Result<(), Rejection> {
 
 /// Holds the amount, and starts the attempt where fresh facts came along and nothing makes it wait.
 ///
-/// The order of checks is part of the contract: malformed, replay, unknown order, not refundable,
+/// The order of checks is part of the contract: malformed, replay, unknown order, stale, not refundable,
 /// amount seen, over refundable, then window, count and repetition. A replay (same account and
 /// key, same order and requested amount) writes nothing: the caller finds the refund in the record.
 ///
@@ -135,6 +138,11 @@ fn replay(context: &Context, found: &Found, command: &RefundCommand) -> Result<O
 /// The rules on the record as it is now: the amount to hold.
 fn grant(context: &Context, found: &Found, record: &OrderRecord, command: &RefundCommand) -> Result<Money, Refusal> {
     uncontested(found, record)?;
+    if command.fresh.is_none()
+        && let Some(adopted_at) = context.adopted_at.filter(|_| facts::is_stale(context, record))
+    {
+        return Err(Rejection::StaleFacts { order: record.id.clone(), adopted_at }.into());
+    }
     if !record.is_refundable_status() {
         return Err(not_refundable(record).into());
     }

@@ -73,6 +73,7 @@ impl Story {
             order: OrderId::new("fubei:m:20170601215348178414").expect("valid"),
             device: DeviceName::new("till-3").expect("valid"),
             now: Timestamp::from_unix_seconds(self.second).expect("valid"),
+            adopted_at: None,
         }
     }
 

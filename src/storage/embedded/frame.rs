@@ -157,6 +157,11 @@ impl FrameHeader {
         Some((frame, &whole[FRAME_HEADER..]))
     }
 
+    /// How many bytes of payload a frame says it has; zero where there is none.
+    pub(super) fn payload_length(header: &[u8]) -> usize {
+        u32_at(header, 0) as usize
+    }
+
     /// Whether a frame of this segment could begin here, at the price of reading some numbers.
     pub(super) fn plausible(bytes: &[u8], segment: u32) -> bool {
         let Some(header) = bytes.first_chunk::<FRAME_HEADER>() else { return false };

@@ -12,45 +12,56 @@
 //! | `disk` | the files under it, as a trait that tests can fill with faults |
 //! | `segments` | reading it, and telling a torn end from damage |
 //! | `journal` | writing it, and room for outcomes |
-//! | `writer` | the thread that decides, writes, answers |
+//! | `command`, `writer` | what is asked; the thread that decides, writes, answers |
 //! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
+//! | `instance` | whether this is the ledger or a copy of it |
 //! | `read_only` | onlookers, from the journal alone |
+//! | `tail` | onlookers who wait for what comes next |
 //! | `os` | what touches the operating system |
 //!
 //! Start reading at [`Embedded`], then `writer`.
 
 mod checkpoint;
+mod command;
 pub mod disk;
 mod frame;
 mod index;
 mod indexer;
+mod instance;
 mod journal;
 mod open;
 mod os;
 mod owner;
 mod read_only;
 mod segments;
+mod tail;
 mod tree;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::command::Command;
 use self::disk::Disk;
 use self::indexer::Backlog;
+use self::instance::{Instance, Standing};
 use self::open::Opened;
 pub use self::read_only::ReadOnly;
-use self::writer::{Command, Health, Writer};
+pub use self::tail::Tail;
+use self::writer::{Health, Writer};
 use super::lines::Cursor;
+use super::lock::reading;
 use super::place::History;
 use super::reader::Reader;
 use super::serve::{off_runtime, serve_reads};
 use super::view::{Base, View};
-use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
+use super::{
+    Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
+};
 use crate::BoxFuture;
 use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
@@ -133,6 +144,7 @@ pub struct Embedded {
     reader: Arc<Reader>,
     commands: mpsc::Sender<Command>,
     backlog: Arc<Backlog>,
+    quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
 
 /// A segment that holds its header, what is set aside, and some commits.
@@ -147,6 +159,8 @@ impl Embedded {
     /// Blocks: for the lock, for the journal since the last checkpoint, and where the index has to be
     /// rebuilt for the whole journal. In async code call it from a blocking task.
     ///
+    /// A ledger that was copied or restored is opened too, in quarantine: see [`Storage::quarantine`].
+    ///
     /// # Errors
     /// [`StorageError::Locked`], [`StorageError::Damaged`] (nothing was changed then),
     /// [`StorageError::NewerFormat`], or the file system's.
@@ -155,7 +169,8 @@ impl Embedded {
         let (records, backlog_bytes) = options.memory();
         let base: Arc<dyn Base> = index.clone();
         let history: Arc<dyn History> = segments.clone();
-        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number()));
+        let sequence = index.progress().sequence;
+        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number(), sequence));
         let sending = i64::try_from(open::count_sending(&*reader)?).unwrap_or(i64::MAX);
         let backlog = Arc::new(Backlog::new(backlog_bytes));
         let (commands, waiting) = mpsc::channel(WAITING);
@@ -170,11 +185,16 @@ impl Embedded {
         let threads =
             |source| StorageError::Io { doing: "start a thread for", path: directory.as_ref().into(), source };
         let indexer = indexer::start(Arc::clone(&backlog), Arc::clone(&reader), Arc::clone(&index), every_bytes, tell);
-        let writer = Writer {
+        let (instance, quarantine) = match options.disk {
+            None => instance_of(directory.as_ref(), &reader)?,
+            Some(_) => (None, None),
+        };
+        let quarantine = Arc::new(RwLock::new(quarantine));
+        let mut writer = Writer {
             journal,
             segments,
             reader: Arc::clone(&reader),
-            sequence: index.progress().sequence,
+            sequence,
             index,
             backlog: Arc::clone(&backlog),
             indexer: Some(indexer.map_err(threads)?),
@@ -182,10 +202,13 @@ impl Embedded {
             device: options.device.clone(),
             sending,
             health: Health::Good,
+            instance,
+            quarantine: Arc::clone(&quarantine),
         };
+        writer.note_instance()?;
         let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
-        Ok(Embedded { reader, commands, backlog })
+        Ok(Embedded { reader, commands, backlog, quarantine })
     }
 
     /// Opens a ledger for reading only, beside a process that may own it: from the journal alone, as
@@ -249,6 +272,29 @@ impl Embedded {
     }
 }
 
+/// The ledger in its place, claimed anew; or why it is in quarantine. Neither, where the place cannot be
+/// claimed for want of room: the next open tries again.
+fn instance_of(directory: &Path, reader: &Reader) -> Result<(Option<Instance>, Option<Quarantine>), StorageError> {
+    match instance::examine(directory, records::cursor(reader, instance::CURSOR)?.as_deref()) {
+        Standing::Here(instance) => {
+            instance.renew();
+            Ok((Some(instance), None))
+        }
+        Standing::Unsaid => {
+            let instance = Instance::new(directory);
+            let claimed = instance.claim();
+            if let Err(error) = &claimed {
+                tracing::warn!(%error, "could not write where the ledger lies");
+            }
+            Ok((claimed.is_ok().then_some(instance), None))
+        }
+        Standing::Quarantined(quarantine) => {
+            tracing::warn!(why = quarantine.why, "the ledger was copied or restored: it is in quarantine");
+            Ok((None, Some(quarantine)))
+        }
+    }
+}
+
 /// Stops all writes until the second value is dropped; the first is the last frame's number. Blocks.
 fn freeze(commands: &mpsc::Sender<Command>) -> Result<(u64, std::sync::mpsc::Sender<()>), StorageError> {
     let (thaw, resume) = std::sync::mpsc::channel();
@@ -280,6 +326,14 @@ impl Storage for Embedded {
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
         let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
         Box::pin(off_runtime(move || check::check(reader.open()?, || freeze(&commands))))
+    }
+
+    fn quarantine(&self) -> Option<Quarantine> {
+        reading(&self.quarantine).clone()
+    }
+
+    fn adopt(&self, adoption: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
+        Box::pin(async move { self.ask(|answer| Command::Adopt(adoption, answer)).await? })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {

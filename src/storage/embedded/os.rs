@@ -1,9 +1,9 @@
 //! All that touches the operating system beyond plain files: room on disk, positioned reads and
-//! writes, what a directory holds, boots, who has the lock.
+//! writes, what a directory holds, boots, machines, which file is which.
 //!
 //! Linux does all of it. Elsewhere: room is taken by writing zeros; Windows has no sync of a
 //! directory (NTFS journals its entries) and tells no boot, so there and on macOS the index is rebuilt
-//! after every unclean stop.
+//! after every unclean stop. Only Unix tells a file from its copy.
 
 use std::fs::File;
 use std::io;
@@ -127,6 +127,37 @@ pub(super) fn identity(file: &Path) -> Option<String> {
         let _ = file;
         None
     }
+}
+
+/// What tells an open file from every copy of it: its inode, and when it was made. Kept by a move within one
+/// file system. `None` where the system does not tell.
+pub(super) fn birth(file: &File) -> io::Result<(Option<u64>, Option<jiff::Timestamp>)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = file.metadata()?;
+        let born = metadata.created().ok().and_then(|born| jiff::Timestamp::try_from(born).ok());
+        Ok((Some(metadata.ino()), born))
+    }
+    #[cfg(not(unix))]
+    {
+        // Windows hands a file's time of birth on to one that takes its name soon after.
+        let _ = file;
+        Ok((None, None))
+    }
+}
+
+/// A hash of the machine's id, where it has one. The id itself is not to be shown around.
+pub(super) fn machine() -> Option<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    // Images that were never started say "uninitialized", or nothing.
+    let id = id.trim();
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| {
+        blake3::Hash::from(blake3::derive_key("tillbook 2025 instance of a machine", id.as_bytes()))
+            .to_hex()
+            .to_string()
+    })
 }
 
 /// Whether a write failed for want of space, or of the user's share of it.

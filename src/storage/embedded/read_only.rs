@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::Directory;
+use super::instance::{self, Standing};
 use super::segments::Segments;
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
@@ -12,7 +13,9 @@ use crate::storage::reader::Reader;
 use crate::storage::replay::{self, Stretch};
 use crate::storage::serve::{off_runtime, serve_reads};
 use crate::storage::view::View;
-use crate::storage::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction, check};
+use crate::storage::{
+    Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
+};
 
 /// A ledger as it was when it was opened here: every write fails with [`StorageError::ReadOnly`].
 ///
@@ -20,6 +23,7 @@ use crate::storage::{CheckReport, Committed, Storage, StorageError, TransactErro
 /// whose owner waits for its sync. Everything is held in memory: about what the orders take as JSON.
 pub struct ReadOnly {
     reader: Arc<Reader>,
+    quarantine: Option<Quarantine>,
 }
 
 impl ReadOnly {
@@ -38,7 +42,13 @@ impl ReadOnly {
             view.publish(frame, changes);
             Ok(())
         })?;
-        Ok(ReadOnly { reader: Arc::new(Reader::new(view, history, 512, end.after)) })
+        let reader = Arc::new(Reader::new(view, history, 512, end.after, end.sequence));
+        let standing = instance::examine(directory, records::cursor(&*reader, instance::CURSOR)?.as_deref());
+        let quarantine = match standing {
+            Standing::Quarantined(quarantine) => Some(quarantine),
+            Standing::Here(_) | Standing::Unsaid => None,
+        };
+        Ok(ReadOnly { reader, quarantine })
     }
 
     fn reader(&self) -> &Arc<Reader> {
@@ -70,6 +80,15 @@ impl Storage for ReadOnly {
             let reader = reader.open()?;
             check::check(reader, || Ok((reader.published(), ())))
         }))
+    }
+
+    /// Whether an owner would find it in quarantine.
+    fn quarantine(&self) -> Option<Quarantine> {
+        self.quarantine.clone()
+    }
+
+    fn adopt(&self, _: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
+        Box::pin(async { Err(StorageError::ReadOnly) })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {

@@ -81,7 +81,7 @@ impl Segments {
         StorageError::Io { doing, path: self.path(segment), source }
     }
 
-    fn damaged(&self, segment: u32, position: u64, why: impl Into<String>) -> StorageError {
+    pub(super) fn damaged(&self, segment: u32, position: u64, why: impl Into<String>) -> StorageError {
         StorageError::Damaged { path: self.path(segment), position, why: why.into() }
     }
 
@@ -121,7 +121,7 @@ impl Segments {
         }
     }
 
-    fn header(&self, segment: u32) -> Result<Result<SegmentHeader, HeaderFault>, StorageError> {
+    pub(super) fn header(&self, segment: u32) -> Result<Result<SegmentHeader, HeaderFault>, StorageError> {
         let mut bytes = [0; SEGMENT_HEADER];
         let file = match self.file(segment) {
             Ok(file) => file,
@@ -134,7 +134,7 @@ impl Segments {
         Ok(SegmentHeader::decode(&bytes[..read]))
     }
 
-    fn file(&self, segment: u32) -> Result<Arc<dyn SegmentFile>, StorageError> {
+    pub(super) fn file(&self, segment: u32) -> Result<Arc<dyn SegmentFile>, StorageError> {
         if let Some(file) = locked(&self.open).get(&segment) {
             return Ok(Arc::clone(file));
         }

@@ -3,42 +3,26 @@
 //!
 //! No timer gathers groups: while one sync runs, the next group gathers by itself.
 
-use std::sync::Arc;
-use std::sync::mpsc::Receiver as Resume;
+use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpoint;
+use super::command::{Command, Given, Many, answer, refuse};
 use super::frame::Kind;
 use super::index::{Index, Progress};
 use super::indexer::{Backlog, Stop};
+use super::instance::{self, Instance};
 use super::journal::{Journal, words};
 use super::owner::Owner;
 use super::segments::Segments;
 use crate::domain::DeviceName;
-use crate::domain::decide::Refusal;
 use crate::storage::group::{Decided, Group, NotDecided, Room};
 use crate::storage::lines::Cursor;
+use crate::storage::lock::{reading, writing};
 use crate::storage::reader::Reader;
-use crate::storage::{Committed, StorageError, TransactError, Transaction};
-
-type Answer<T> = oneshot::Sender<T>;
-type Many = Result<Vec<Result<Committed, Refusal>>, StorageError>;
-
-/// What the writer is asked to do.
-pub(super) enum Command {
-    One(Box<Transaction>, Answer<Result<Committed, TransactError>>),
-    Many(Vec<Transaction>, Answer<Many>),
-    Cursor(Cursor, Answer<Result<(), StorageError>>),
-    /// Say in the journal how far the index is on disk.
-    Checkpoint(Checkpoint),
-    /// Write nothing until the other side of the channel says so or is gone.
-    Freeze(Answer<u64>, Resume<()>),
-    Close(Answer<Result<(), StorageError>>),
-    /// End as a killed process would: no checkpoint, the lock given back.
-    Abandon(Answer<()>),
-}
+use crate::storage::{Adoption, Quarantine, StorageError, Transaction};
 
 /// Commands that share one write.
 const GROUP: usize = 256;
@@ -58,6 +42,10 @@ pub(super) struct Writer {
     /// How many refunds are being sent.
     pub(super) sending: i64,
     pub(super) health: Health,
+    /// The ledger in its place; `None` where it may be a copy, or lies on a test's disk.
+    pub(super) instance: Option<Instance>,
+    /// Why nothing is taken yet.
+    pub(super) quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
 
 /// Whether anything may still be written.
@@ -89,6 +77,10 @@ impl Writer {
                     let _ = frozen.send(self.journal.number());
                     // An error: who asked for it is gone. Either way it is over.
                     let _ = resume.recv();
+                }
+                Command::Adopt(adoption, answer) => {
+                    let adopted = self.adopt(adoption);
+                    let _ = answer.send(adopted);
                 }
                 Command::Close(answer) => {
                     commands.close();
@@ -134,7 +126,14 @@ impl Writer {
             self.poison(why);
         }
         if let Health::Poisoned(why) = &self.health {
-            group.into_iter().for_each(|command| refuse(command, why));
+            let poisoned = || StorageError::Poisoned { why: why.clone() };
+            group.into_iter().for_each(|command| refuse(command, &poisoned));
+            return;
+        }
+        // The one gate: without a hold and the start of an attempt nothing is ever sent.
+        if let Some(quarantine) = &*reading(&self.quarantine) {
+            let quarantined = || StorageError::Quarantined(quarantine.clone());
+            group.into_iter().for_each(|command| refuse(command, &quarantined));
             return;
         }
         let mut group = group;
@@ -186,9 +185,11 @@ impl Writer {
                     Err(NotDecided::Failed(error)) => return Err(error),
                     Err(NotDecided::NoRoom | NotDecided::Refused(_)) => Err(self.no_room()),
                 }),
-                Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {
-                    Given::Nothing
-                }
+                Command::Checkpoint(_)
+                | Command::Freeze(..)
+                | Command::Adopt(..)
+                | Command::Close(_)
+                | Command::Abandon(_) => Given::Nothing,
             });
         }
         Ok((deciding.finish(), answers))
@@ -211,6 +212,56 @@ impl Writer {
         Ok(Ok(answers))
     }
 
+    /// Ends the quarantine. The place is claimed last: a crash before that leaves the quarantine, and being
+    /// adopted again does no harm.
+    fn adopt(&mut self, adoption: Adoption) -> Many {
+        let Some(quarantine) = reading(&self.quarantine).clone() else { return Ok(Vec::new()) };
+        let Adoption { mut transactions, cursor: (name, value) } = adoption;
+        let instance = Instance::new(&quarantine.path);
+        let answers = self.write_at_once(&mut transactions, &[Cursor { name, value }, cursor_of(&instance)])?;
+        if answers.iter().any(Result::is_err) {
+            return Ok(answers); // a defect: what is not in review must not be sent
+        }
+        let path = quarantine.path;
+        instance.claim().map_err(|source| StorageError::Io { doing: "claim the place of", path, source })?;
+        self.instance = Some(instance);
+        *writing(&self.quarantine) = None;
+        Ok(answers)
+    }
+
+    /// Keeps the instance's id in the journal. Where there is no room for it, the next open does.
+    pub(super) fn note_instance(&mut self) -> Result<(), StorageError> {
+        let Some(instance) = &self.instance else { return Ok(()) };
+        match self.write_at_once(&mut [], &[cursor_of(instance)]) {
+            Ok(_) | Err(StorageError::DiskFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Commands and cursors in one durable write, past the gate.
+    fn write_at_once(&mut self, transactions: &mut [Transaction], cursors: &[Cursor]) -> Many {
+        if let Health::Poisoned(why) = &self.health {
+            return Err(StorageError::Poisoned { why: why.clone() });
+        }
+        let mut group = Group::new(&*self.reader, &self.device, self.sequence, Room::Free);
+        for cursor in cursors {
+            group.put_cursor(cursor).map_err(|not| match not {
+                NotDecided::Failed(error) => error,
+                NotDecided::NoRoom | NotDecided::Refused(_) => self.no_room(),
+            })?;
+        }
+        let answers = self.decide_many(&mut group, transactions)??;
+        let decided = group.finish();
+        match self.append(decided) {
+            Ok(()) => Ok(answers),
+            Err(full @ StorageError::DiskFull { .. }) => Err(full),
+            Err(error) => {
+                self.poison(words(&error));
+                Err(error)
+            }
+        }
+    }
+
     /// Appends what was decided, syncs it, and shows it.
     fn append(&mut self, mut decided: Decided) -> Result<(), StorageError> {
         if decided.payload.is_empty() {
@@ -221,7 +272,7 @@ impl Writer {
         let (number, place) = self.journal.append(Kind::Commit, &decided.payload.bytes, decided.room, set_aside_for)?;
         (self.sequence, self.sending) = (decided.sequence, sending);
         let changes = decided.changes_at(place);
-        self.reader.publish(number, &changes, decided.records);
+        self.reader.publish(number, self.sequence, &changes, decided.records);
         self.backlog.push(Progress { through: number, sequence: self.sequence }, changes);
         Ok(())
     }
@@ -257,6 +308,9 @@ impl Writer {
             (Health::Good, Some(whole)) => self.note(&whole),
             _ => Ok(()),
         };
+        if let (Ok(()), Some(instance)) = (&closed, &self.instance) {
+            instance.renew();
+        }
         self.segments.close();
         self.owner = None;
         closed
@@ -282,7 +336,11 @@ impl Writer {
             Command::One(..) => Given::One(Err(self.no_room().into())),
             Command::Many(..) => Given::Many(Err(self.no_room())),
             Command::Cursor(..) => Given::Cursor(Err(self.no_room())),
-            Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => Given::Nothing,
+            Command::Checkpoint(_)
+            | Command::Freeze(..)
+            | Command::Adopt(..)
+            | Command::Close(_)
+            | Command::Abandon(_) => Given::Nothing,
         }
     }
 
@@ -298,36 +356,11 @@ impl Writer {
     fn fail(&mut self, group: Vec<Command>, error: &StorageError) {
         let why = words(error);
         self.poison(why.clone());
-        group.into_iter().for_each(|command| refuse(command, &why));
+        let poisoned = || StorageError::Poisoned { why: why.clone() };
+        group.into_iter().for_each(|command| refuse(command, &poisoned));
     }
 }
 
-/// What a command of a group was answered, before it is told.
-enum Given {
-    One(Result<Committed, TransactError>),
-    Many(Many),
-    Cursor(Result<(), StorageError>),
-    Nothing,
-}
-
-fn answer(group: Vec<Command>, answers: Vec<Given>) {
-    for (command, given) in group.into_iter().zip(answers) {
-        // An error: the caller is gone. What was written stays written.
-        match (command, given) {
-            (Command::One(_, caller), Given::One(answer)) => drop(caller.send(answer)),
-            (Command::Many(_, caller), Given::Many(answer)) => drop(caller.send(answer)),
-            (Command::Cursor(_, caller), Given::Cursor(answer)) => drop(caller.send(answer)),
-            _ => {}
-        }
-    }
-}
-
-fn refuse(command: Command, why: &str) {
-    let poisoned = || StorageError::Poisoned { why: why.to_owned() };
-    match command {
-        Command::One(_, caller) => drop(caller.send(Err(poisoned().into()))),
-        Command::Many(_, caller) => drop(caller.send(Err(poisoned()))),
-        Command::Cursor(_, caller) => drop(caller.send(Err(poisoned()))),
-        Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {}
-    }
+fn cursor_of(instance: &Instance) -> Cursor {
+    Cursor { name: instance::CURSOR.to_owned(), value: instance.id.clone() }
 }

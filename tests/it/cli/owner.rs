@@ -28,7 +28,8 @@ async fn reading_works_beside_an_owner_and_writing_waits_and_names_it() {
     let listed = program.json(&["orders"]).await.done();
     assert_eq!(listed["orders"].as_array().map(Vec::len), Some(1));
     assert_eq!(program.json(&["show", &name]).await.done()["paid"], "80.00");
-    assert_eq!(program.json(&["refunds"]).await.done(), json!({"refunds": [], "more": false}));
+    let refunds = program.json(&["refunds"]).await.done();
+    assert_eq!((&refunds["refunds"], &refunds["more"], &refunds["next"]), (&json!([]), &json!(false), &json!(null)));
     assert_eq!(program.json(&["verify"]).await.done()["differences"], json!([]));
     assert_eq!(program.json(&["refund", &name, "--dry-run"]).await.done()["refund"]["amount"], "80.00");
 

@@ -93,7 +93,7 @@ fn rules() -> Rules {
 }
 
 fn context(order: &OrderId) -> Context {
-    Context { account: account(), order: order.clone(), device: device(), now: at(0) }
+    Context { account: account(), order: order.clone(), device: device(), now: at(0), adopted_at: None }
 }
 
 fn transaction(order: &OrderId, claims: Claims, decide: tillbook::storage::Decide) -> Transaction {

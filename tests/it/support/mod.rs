@@ -5,6 +5,9 @@ pub(crate) mod crash;
 pub(crate) mod desk;
 pub(crate) mod kill;
 pub(crate) mod life;
+pub(crate) mod lister;
 pub(crate) mod outside;
 pub(crate) mod program;
 pub(crate) mod shop;
+#[cfg(unix)]
+pub(crate) mod till;

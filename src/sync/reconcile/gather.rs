@@ -1,0 +1,508 @@
+//! Both sides of a day are gathered here: what the upstream lists, what the ledger has, and what has to be asked one
+//! by one. Nothing is written.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::domain::{Facts, Finding, Money, OrderId, OrderRecord, OrderStatus, Outcome, Proof, Reference, RefundKey};
+use crate::domain::{RefundState, Timestamp};
+use crate::gateway::{Mentioned, ReadError, SeenRefund};
+use crate::ledger::{Account, Error, Ledger, Wanted};
+use crate::storage::{OrderQuery, Page};
+
+use super::super::Reach;
+use super::compare::{OrderHere, OrderThere, OwnRefund, Pair, RefundThere, There, made_at};
+use super::day::Day;
+use super::lists::{self, Listed, Orders, Refunds};
+use super::report::Problems;
+
+/// Both sides.
+pub(super) struct Gathered {
+    /// To be compared.
+    pub(super) pairs: Vec<Pair>,
+    /// What the upstream said of these orders: may be taken in once they are compared.
+    pub(super) facts: Vec<Facts>,
+    /// What could not be read or asked.
+    pub(super) problems: Problems,
+}
+
+/// Asks the upstream first and the ledger second: an order that arrives meanwhile is known here, not missing.
+pub(super) async fn gather(ledger: &Ledger, account: &Account, day: Day) -> Result<Gathered, Error> {
+    let mut problems = Problems::default();
+    let orders = lists::orders(account, day, &mut problems).await;
+    let refunds = lists::refunds(account, day, &mut problems).await;
+    let mut gather = Gather {
+        ledger,
+        account,
+        day,
+        orders,
+        drafts: Vec::new(),
+        places: HashMap::new(),
+        reach: Reach::Yes,
+        problems,
+    };
+    gather.listed_orders().await?;
+    gather.known_orders().await?;
+    gather.known_refunds().await?;
+    gather.listed_refunds(&refunds).await?;
+    if matches!(refunds, Refunds::Unlisted) {
+        gather.probe().await;
+    }
+    Ok(gather.finish(&refunds))
+}
+
+/// One order while it is gathered.
+struct Draft {
+    order: Option<Reference>,
+    record: Option<Arc<OrderRecord>>,
+    there: There<Told>,
+    /// What is shown of our refunds.
+    shown: Vec<(RefundKey, There<RefundThere>)>,
+    strangers: Vec<RefundThere>,
+}
+
+/// What the upstream says about an order.
+#[derive(Clone)]
+enum Told {
+    Facts(Box<Facts>),
+    /// A bill's row: it was paid, so much, then.
+    Row(Money, Option<Timestamp>),
+}
+
+struct Gather<'a> {
+    ledger: &'a Ledger,
+    account: &'a Account,
+    day: Day,
+    orders: Orders,
+    drafts: Vec<Draft>,
+    places: HashMap<OrderId, usize>,
+    reach: Reach,
+    problems: Problems,
+}
+
+impl Gather<'_> {
+    /// The orders that the upstream lists on the day, and those whose total moved on it.
+    async fn listed_orders(&mut self) -> Result<(), Error> {
+        let listed: Vec<(Reference, Listed)> =
+            self.orders.iter().map(|(native, listed)| (native.clone(), listed.clone())).collect();
+        for (native, listed) in listed {
+            let on_day = listed.at().is_some_and(|at| self.day.contains(at));
+            match listed {
+                Listed::Facts(facts) if on_day && counts(&facts) => {
+                    let record = self.known(&facts).await?;
+                    self.draft(Some(native), record, There::Shown(Told::Facts(facts)));
+                }
+                Listed::Facts(facts) => {
+                    if counts(&facts) && listed_without_time(&facts) {
+                        self.problems.add(format!("order {native} is paid, and the list does not say when"));
+                    }
+                    if facts.updated_at.is_some_and(|at| self.day.contains(at))
+                        && let Some(record) = self.known(&facts).await?
+                        && facts.refunded.is_some_and(|total| total != record.refunded())
+                    {
+                        self.draft(Some(native), Some(record), There::Shown(Told::Facts(facts)));
+                    }
+                }
+                // A bill has neither states nor refunds: what is on it is asked for, one by one.
+                Listed::Mention(mention) if on_day || mention.paid_at.is_none() => {
+                    let told = self.told_of(&mention).await;
+                    let record = match &told {
+                        There::Shown(Told::Facts(facts)) => self.known(facts).await?,
+                        _ => self.known_by(&mention.number).await?,
+                    };
+                    self.draft(Some(native), record, told);
+                }
+                Listed::Mention(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The ledger's orders of the day that are not among those: another day's by the upstream's word, or not listed at
+    /// all. Only an upstream that was asked for the order itself can be said not to have it.
+    async fn known_orders(&mut self) -> Result<(), Error> {
+        let query = OrderQuery {
+            account: Some(self.account.name.clone()),
+            status: Some(OrderStatus::Paid),
+            from: Some(self.day.from),
+            to: Some(self.day.to),
+            ..OrderQuery::default()
+        };
+        let mut page = Page::default();
+        loop {
+            let found = self.ledger.inner.storage.scan(&query, &page).await?;
+            for record in found.orders {
+                self.of_record(record).await;
+            }
+            page.after = match found.next {
+                Some(next) => Some(next),
+                None => return Ok(()),
+            };
+        }
+    }
+
+    /// The orders of which the ledger has refunds of the day.
+    async fn known_refunds(&mut self) -> Result<(), Error> {
+        let mut orders = BTreeSet::new();
+        for state in RefundState::ALL {
+            let all = self.ledger.inner.storage.refunds_in(state, None, usize::MAX).await?;
+            // Newest first: what got its state before the day was not made on it.
+            for due in all.into_iter().rev().filter(|due| due.account == self.account.name) {
+                let Some(record) = self.ledger.inner.storage.get(&due.order).await? else { continue };
+                let Some(refund) = record.refund(&due.key) else { continue };
+                if state != RefundState::Queued && refund.state_at < self.day.with_slack().from {
+                    break;
+                }
+                if refund.attempts > 0 && self.day.contains(made_at(refund)) {
+                    orders.insert(due.order);
+                }
+            }
+        }
+        for order in orders {
+            if let Some(record) = self.ledger.inner.storage.get(&order).await? {
+                self.of_record(record).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts each listed refund beside the refund of ours whose number it bears, or among the strangers of its order.
+    async fn listed_refunds(&mut self, refunds: &Refunds) -> Result<(), Error> {
+        let (Refunds::All(rows) | Refunds::Some(rows)) = refunds else { return Ok(()) };
+        let mut other_days = Vec::new();
+        for row in rows {
+            let on_day = row.at.is_some_and(|at| self.day.contains(at));
+            let Some(there) = self.row(row) else { continue };
+            let record = self.record_of(row).await?;
+            match &record {
+                Some(record) if on_day => self.of_record(record.clone()).await,
+                None if on_day => {
+                    let place = self.stranger(row);
+                    self.drafts[place].strangers.push(there);
+                    continue;
+                }
+                _ => {}
+            }
+            other_days.push((record, row, there));
+        }
+        // Rows of other days explain totals; by themselves they are no business of this day's.
+        for (record, row, there) in other_days {
+            let Some(place) = record.as_ref().and_then(|record| self.places.get(&record.id)) else { continue };
+            let draft = &mut self.drafts[*place];
+            match record.as_ref().and_then(|record| own(record, row)) {
+                Some(key) => draft.shown.push((key, There::Shown(there))),
+                None => draft.strangers.push(there),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks about each refund of those orders that have one of the day, or whose total differs.
+    async fn probe(&mut self) {
+        for place in 0..self.drafts.len() {
+            let draft = &self.drafts[place];
+            let Some(record) = draft.record.clone().filter(|record| !record.provisional) else { continue };
+            let told = draft.there.shown().map(|told| order_there(told, Some(&record)));
+            let differs = told.and_then(|there| there.refunded).is_some_and(|total| total != record.refunded());
+            let attempted: Vec<_> = record.refunds.iter().filter(|refund| refund.attempts > 0).collect();
+            if !differs && !attempted.iter().any(|refund| self.day.contains(made_at(refund))) {
+                continue;
+            }
+            for refund in attempted {
+                let there = self.ask(&record, &refund.key, refund.amount).await;
+                self.drafts[place].shown.push((refund.key.clone(), there));
+            }
+        }
+    }
+
+    async fn ask(&mut self, record: &OrderRecord, key: &RefundKey, amount: Money) -> There<RefundThere> {
+        if self.reach == Reach::No {
+            return There::Unasked;
+        }
+        let found = match self.ledger.inner.call(record, key) {
+            Ok(call) => self.account.gateway.probe(&call).await,
+            Err(error) => {
+                self.problems.add(format!("refund {key} could not be asked about: {error}"));
+                return There::Unasked;
+            }
+        };
+        match found {
+            Ok(finding) => probed(finding, amount),
+            Err(error) => {
+                self.unanswered(&format!("refund {key} could not be asked about"), &error);
+                There::Unasked
+            }
+        }
+    }
+
+    /// An order here, with what the upstream says about it.
+    async fn of_record(&mut self, record: Arc<OrderRecord>) {
+        if self.places.contains_key(&record.id) {
+            return;
+        }
+        let told = match self.orders.find(record.facts.all_references()).cloned() {
+            Some(Listed::Facts(facts)) => There::Shown(Told::Facts(facts)),
+            Some(Listed::Mention(mention)) => self.told_of(&mention).await,
+            None => {
+                let numbers: Vec<Reference> = record.facts.all_references().collect();
+                self.fetch(&numbers).await
+            }
+        };
+        self.draft(None, Some(record), told);
+    }
+
+    /// What there is about an order that a bill names: its facts, or at least the row.
+    async fn told_of(&mut self, mention: &Mentioned) -> There<Told> {
+        let number = &mention.number;
+        let row = mention.paid.map(|paid| Told::Row(paid, mention.paid_at));
+        match (self.fetch(std::slice::from_ref(number)).await, row) {
+            (There::Shown(Told::Facts(mut facts)), Some(Told::Row(paid, at))) => {
+                if counts(&facts) && facts.paid != paid {
+                    self.problems.add(format!("order {number}: the list says {paid}, the order itself {}", facts.paid));
+                }
+                facts.paid_at = facts.paid_at.or(at);
+                There::Shown(Told::Facts(facts))
+            }
+            (There::Absent, row) => {
+                self.problems.add(format!("order {number} is listed, and unknown when it is asked for"));
+                row.map_or(There::Unasked, There::Shown)
+            }
+            (There::Unasked, Some(row)) => There::Shown(row),
+            (told, _) => told,
+        }
+    }
+
+    async fn fetch(&mut self, numbers: &[Reference]) -> There<Told> {
+        if self.reach == Reach::No {
+            return There::Unasked;
+        }
+        match self.account.gateway.fetch_order(numbers).await {
+            Ok(Some(facts)) => There::Shown(Told::Facts(Box::new(facts))),
+            Ok(None) => There::Absent,
+            Err(error) => {
+                let name = numbers.first().map_or_else(|| "without a number".to_owned(), Reference::to_string);
+                self.unanswered(&format!("order {name} could not be asked for"), &error);
+                There::Unasked
+            }
+        }
+    }
+
+    fn unanswered(&mut self, what: &str, error: &ReadError) {
+        self.reach = Reach::after(error);
+        let rest = if self.reach == Reach::No { ", nor anything after it" } else { "" };
+        self.problems.add(format!("{what}{rest}: {error}"));
+    }
+
+    /// The order here that these facts are about: the one that bears the order's own number, or one that was recorded
+    /// offline under another of its numbers.
+    async fn known(&mut self, facts: &Facts) -> Result<Option<Arc<OrderRecord>>, Error> {
+        if let Some(native) = &facts.native
+            && let Some(record) = self.known_by(native).await?
+        {
+            return Ok(Some(record));
+        }
+        for number in facts.all_references().filter(|number| facts.native.as_ref() != Some(number)) {
+            if let Some(record) = self.known_by(&number).await?.filter(|record| record.provisional) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn known_by(&mut self, number: &Reference) -> Result<Option<Arc<OrderRecord>>, Error> {
+        match self.ledger.known_order(&self.account.name, &Wanted::from(number.clone())).await {
+            Err(error @ Error::Rejected(_)) => {
+                self.problems.add(format!("order {number}: {error}"));
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
+    async fn record_of(&mut self, row: &SeenRefund) -> Result<Option<Arc<OrderRecord>>, Error> {
+        for (kind, number) in &row.order {
+            let number = Reference { kind: kind.clone(), number: number.clone() };
+            if let Some(record) = self.known_by(&number).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A row that can be compared; one that tells of money without saying how much or when cannot.
+    fn row(&mut self, row: &SeenRefund) -> Option<RefundThere> {
+        let lacks = match (row.amount, row.at) {
+            (None, _) => "how much",
+            (_, None) if row.outcome == Outcome::Succeeded => "when",
+            _ => "",
+        };
+        if !lacks.is_empty() {
+            let number = row.upstream_refund_no.as_deref().unwrap_or("without a number");
+            self.problems.add(format!("refund {number} is listed, and the list does not say {lacks}"));
+        }
+        Some(RefundThere {
+            number: row.upstream_refund_no.clone(),
+            amount: row.amount?,
+            outcome: row.outcome,
+            status: match (row.outcome, &row.upstream_status) {
+                (Outcome::InDoubt, Some(word)) => word.clone(),
+                (outcome, _) => outcome.as_str().to_owned(),
+            },
+            at: row.at,
+            own_number: true,
+        })
+    }
+
+    /// The draft of an order that is unknown here, by a refund of it.
+    fn stranger(&mut self, row: &SeenRefund) -> usize {
+        let number = row.order.first().map(|(kind, number)| Reference { kind: kind.clone(), number: number.clone() });
+        let bears = |draft: &Draft| {
+            let facts = draft.there.shown().and_then(|told| match told {
+                Told::Facts(facts) => Some(facts),
+                Told::Row(..) => None,
+            });
+            let among = |facts: &Facts| facts.all_references().any(|own| Some(&own) == number.as_ref());
+            draft.record.is_none() && (draft.order == number || facts.is_some_and(|facts| among(facts)))
+        };
+        match self.drafts.iter().position(bears) {
+            Some(place) => place,
+            None => self.draft(number, None, There::Unasked),
+        }
+    }
+
+    fn draft(&mut self, order: Option<Reference>, record: Option<Arc<OrderRecord>>, there: There<Told>) -> usize {
+        let place = self.drafts.len();
+        if let Some(record) = &record {
+            if let Some(place) = self.places.get(&record.id) {
+                if let Some(order) = order {
+                    self.problems.add(format!("order {order} is order {} here, and so is another", record.id));
+                }
+                return *place;
+            }
+            self.places.insert(record.id.clone(), place);
+        }
+        let native = record.as_ref().and_then(|record| record.facts.native.clone());
+        let any = || record.as_ref().and_then(|record| record.facts.all_references().next());
+        let order = native.or(order).or_else(any);
+        self.drafts.push(Draft { order, record, there, shown: Vec::new(), strangers: Vec::new() });
+        place
+    }
+
+    fn finish(self, refunds: &Refunds) -> Gathered {
+        let listed = self.day.with_slack();
+        let mut facts = Vec::new();
+        let mut pairs = Vec::new();
+        for mut draft in self.drafts {
+            let record = draft.record.as_deref();
+            let silence = |at: Timestamp| match refunds {
+                Refunds::All(_) if listed.contains(at) => There::Absent,
+                _ => There::Unasked,
+            };
+            let own = record.into_iter().flat_map(|record| &record.refunds).filter(|refund| refund.attempts > 0);
+            let refunds = own.map(|refund| {
+                let place = draft.shown.iter().position(|(key, _)| *key == refund.key);
+                let there = place.map(|place| draft.shown.swap_remove(place).1);
+                OwnRefund::of(refund, there.unwrap_or_else(|| silence(made_at(refund))))
+            });
+            let refunds = refunds.collect();
+            let there = match &draft.there {
+                There::Shown(told) => There::Shown(order_there(told, record)),
+                There::Absent => There::Absent,
+                There::Unasked => There::Unasked,
+            };
+            pairs.push(Pair {
+                order: draft.order,
+                here: record.map(order_here),
+                there,
+                refunds,
+                strangers: draft.strangers,
+            });
+            if let There::Shown(Told::Facts(told)) = draft.there {
+                facts.push(*told);
+            }
+        }
+        Gathered { pairs, facts, problems: self.problems }
+    }
+}
+
+/// Whether it is an order that a day's books count: paid, in CNY.
+fn counts(facts: &Facts) -> bool {
+    facts.status == OrderStatus::Paid && facts.currency == "CNY"
+}
+
+fn listed_without_time(facts: &Facts) -> bool {
+    facts.paid_at.is_none() && facts.created_at.is_none()
+}
+
+fn status(facts: &Facts) -> String {
+    if facts.currency == "CNY" { facts.status.to_string() } else { format!("{} {}", facts.status, facts.currency) }
+}
+
+fn order_here(record: &OrderRecord) -> OrderHere {
+    let facts = &record.facts;
+    let counts = counts(facts);
+    OrderHere {
+        id: record.id.clone(),
+        paid: if counts { facts.paid } else { Money::ZERO },
+        status: status(facts),
+        counts,
+        at: facts.paid_at.or(facts.created_at),
+        refunded: record.refunded(),
+        external: record.external,
+    }
+}
+
+/// A total that was asked for before the ledger's last outcome cannot be held against it.
+fn order_there(told: &Told, record: Option<&OrderRecord>) -> OrderThere {
+    match told {
+        Told::Facts(facts) => {
+            let outcome = record.and_then(|record| record.outcome_at);
+            let comparable = outcome.is_none_or(|outcome| outcome < facts.asked_at);
+            let counts = counts(facts);
+            OrderThere {
+                paid: if counts { facts.paid } else { Money::ZERO },
+                status: status(facts),
+                counts,
+                at: facts.paid_at.or(facts.created_at),
+                updated_at: facts.updated_at,
+                refunded: facts.refunded.filter(|_| comparable),
+            }
+        }
+        Told::Row(paid, at) => OrderThere {
+            paid: *paid,
+            status: OrderStatus::Paid.to_string(),
+            counts: true,
+            at: *at,
+            updated_at: None,
+            refunded: None,
+        },
+    }
+}
+
+/// Which refund of ours the row is, by its numbers.
+fn own(record: &OrderRecord, row: &SeenRefund) -> Option<RefundKey> {
+    let bears = |own: Option<&str>, shown: &Option<String>| own.is_some() && own == shown.as_deref();
+    let mut refunds = record.refunds.iter();
+    let found = refunds.find(|refund| {
+        bears(Some(refund.key.as_str()), &row.key)
+            || bears(refund.upstream_refund_no.as_deref(), &row.upstream_refund_no)
+    });
+    found.map(|refund| refund.key.clone())
+}
+
+/// What a probe tells; gateways answer with words only where order and amount are the refund's.
+fn probed(finding: Finding, amount: Money) -> There<RefundThere> {
+    let Finding { answer, proof, .. } = finding;
+    match answer.outcome {
+        Outcome::Succeeded | Outcome::Accepted | Outcome::Declined => There::Shown(RefundThere {
+            number: answer.upstream_refund_no,
+            amount,
+            outcome: answer.outcome,
+            status: answer.outcome.as_str().to_owned(),
+            at: None,
+            own_number: proof == Proof::OwnNumber,
+        }),
+        Outcome::InDoubt => There::Absent,
+        Outcome::NotSent | Outcome::Blocked => There::Unasked,
+    }
+}
