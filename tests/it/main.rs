@@ -10,6 +10,7 @@ mod ledger_kill;
 mod ledger_queries;
 mod ledger_races;
 mod ledger_sync;
+mod matrix;
 mod limited;
 mod outside;
 mod pull;

@@ -3,18 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tillbook::sandbox::{Fault, FaultKind, Operation, Upstream};
+use tillbook::sandbox::{Fault, FaultKind, Upstream};
 use tillbook::{AccountSettings, Error, Money, RefundState, Rejection};
 
-use crate::support::shop::{Shop, UPSTREAMS, key, yuan};
-
-fn refund_of(upstream: Upstream) -> Operation {
-    match upstream {
-        Upstream::Fubei => Operation::FubeiRefund,
-        Upstream::TradeOrder => Operation::TradeOrderRefund,
-        Upstream::Hydrogen => Operation::FunctionRefund,
-    }
-}
+use crate::support::shop::{Shop, UPSTREAMS, key, refund_of, yuan};
 
 /// Rounds of the load tests; `TILLBOOK_LONG=1` for ten times as many.
 fn rounds(short: u32) -> u32 {

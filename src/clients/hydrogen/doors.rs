@@ -15,7 +15,7 @@ use crate::clients::failure::Failure;
 use crate::clients::reread;
 use crate::clients::wire::{Text, YuanText};
 use crate::domain::{Answer, BlockReason, Finding, Outcome, Refund, Timestamp};
-use crate::gateway::{ReadError, ReadErrorKind, RefundCall};
+use crate::gateway::{ReadError, RefundCall};
 
 use super::api::types;
 use super::function::{Ran, Refusal, job};
@@ -76,14 +76,19 @@ impl HydrogenGateway {
 
     /// What is kept at the refund's door.
     pub(super) async fn look_up(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
-        let said = self.look_behind(door(&about.refund), ReadErrorKind::Credentials).await?;
-        Ok(refunds::found(Asked::Lookup, &said, about, asked_at))
+        let door = door(&about.refund);
+        match self.look_behind(&door).await? {
+            Some(said) => Ok(refunds::found(Asked::Lookup, &said, about, asked_at)),
+            None => Ok(too_old(&door, asked_at)),
+        }
     }
 
-    /// Shuts the refund's door, if the function knows one behind it; `Unsupported` if not, and nothing was shut.
+    /// Shuts the refund's door, if the function knows one behind it.
     pub(super) async fn shut(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
         let next = numbered(&about.refund, u64::from(about.refund.fences) + 1);
-        self.look_behind(next, ReadErrorKind::Unsupported).await?;
+        if self.look_behind(&next).await?.is_none() {
+            return Ok(too_old(&next, asked_at));
+        }
         let args = types::VoidArgs::builder().refund_key(door(&about.refund));
         let args: types::VoidArgs = args.try_into().map_err(|error| not_built("void", error))?;
         let call = Call::permitted(&Permit::of_the_ledger());
@@ -92,13 +97,9 @@ impl HydrogenGateway {
         Ok(refunds::found(Asked::Void, &said, about, asked_at))
     }
 
-    /// What is kept at `door`; from an older function, for any but the first door, an error of the kind `too_old`.
-    async fn look_behind(
-        &self,
-        door: String,
-        too_old: ReadErrorKind,
-    ) -> Result<types::FunctionRefundAnswer, ReadError> {
-        let args = types::LookupArgs::builder().refund_key(door.clone());
+    /// What is kept at `door`; `None` from an older function, for any but the first.
+    async fn look_behind(&self, door: &str) -> Result<Option<types::FunctionRefundAnswer>, ReadError> {
+        let args = types::LookupArgs::builder().refund_key(door);
         let args: types::LookupArgs = args.try_into().map_err(|error| not_built("lookup", error))?;
         let call = Call::read();
         let seen = Ran::of(job!(self, &call, function_lookup, Lookup, LookupJob, args));
@@ -106,10 +107,18 @@ impl HydrogenGateway {
             && refusal_in(said).is_some_and(|error| Refusal::of(error.as_str()) == Refusal::MalformedKey)
             && door.contains('.')
         {
-            return Err(ReadError::new(too_old, format!("lookup: {}", outdated(&door))));
+            return Ok(None);
         }
-        Ok(seen.read("lookup", refusal_in)?.0)
+        Ok(Some(seen.read("lookup", refusal_in)?.0))
     }
+}
+
+/// What an older function tells about a door that it does not know: nothing. No error, for its other answers are good,
+/// and the refund must not be kept from the person who may have to decide.
+fn too_old(door: &str, asked_at: Timestamp) -> Finding {
+    let why = outdated(door);
+    let answer = Answer { message: Some(why.clone()), ..Answer::new(Outcome::InDoubt, now()) };
+    Finding { evidence: vec![why], ..Finding::new(answer, asked_at) }
 }
 
 /// The function's refusal, which stands alone: beside a state an `error` is a word about the refund.

@@ -176,17 +176,18 @@ pub(super) fn judge(
         ([_], 0) => doubt("the refund in refund_order.list that is like this one may be an older one", ended_at),
         _ => doubt("several refunds in refund_order.list may be this one", ended_at),
     };
+    // The same words as long as the same is found: no moment of asking is in them.
     let mut evidence = vec![format!(
-        "refund_order.list, made {} to {} in Beijing: {} of {} over {} yuan that no other refund here claims",
+        "refund_order.list, made since {} in Beijing: {} of {} over {} yuan that no other refund here claims",
         window.from().beijing(),
-        window.to().beijing(),
         rows.len() + unread.len(),
         alike.pay_order,
         alike.amount,
     )];
     if window.since_s.is_none() {
-        let apart = found.ahead_s.unsigned_abs();
-        evidence.push(format!("this clock and the upstream's are {apart} s apart: no row can be tied to the attempt"));
+        evidence.push(format!(
+            "this clock and the upstream's are more than {SLACK_S} s apart: no row can be tied to the attempt"
+        ));
     }
     let shown = rows.iter().map(|(row, place)| match place {
         Place::Unclear => format!("{}; perhaps made before the attempt", line(row)),
@@ -284,7 +285,7 @@ mod tests {
         }
         let found = judged(vec![row(json!({}))], 0);
         let lines = [
-            "refund_order.list, made 2019-08-24 09:20:15 to 2019-08-24 09:41:15 in Beijing: \
+            "refund_order.list, made since 2019-08-24 09:20:15 in Beijing: \
              1 of P1 over 5.00 yuan that no other refund here claims",
             "MR1: 5.00 yuan, status 2, made \"2019-08-24 09:30:15\"",
         ];

@@ -1,7 +1,10 @@
 //! What several tests share.
 
+pub(crate) mod clock;
+pub(crate) mod crash;
 pub(crate) mod desk;
 pub(crate) mod kill;
+pub(crate) mod life;
 pub(crate) mod lister;
 pub(crate) mod outside;
 pub(crate) mod program;

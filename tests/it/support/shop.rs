@@ -8,7 +8,7 @@ use tillbook::clients::credential::StaticSecret;
 use tillbook::clients::http::HttpSettings;
 use tillbook::clients::{fubei, hydrogen, trade_order};
 use tillbook::gateway::Gateway;
-use tillbook::sandbox::{Credentials, NewOrder, OrderHandle, Sandbox, Upstream};
+use tillbook::sandbox::{Credentials, NewOrder, Operation, OrderHandle, Sandbox, Upstream};
 use tillbook::{
     AccountName, AccountSettings, Error, Ledger, Money, OrderRecord, RefundKey, RefundRequest, RefundState, Refunded,
     Repeat, Requested, Sending, SyncOptions, SyncReport, Wanted,
@@ -102,13 +102,14 @@ pub(crate) fn at_once() -> AccountSettings {
 
 /// The adapter for that upstream, with the sandbox's credentials of this moment.
 pub(crate) fn gateway(sandbox: &Sandbox, upstream: Upstream) -> Arc<dyn Gateway> {
+    gateway_within(sandbox, upstream, Duration::from_millis(1500))
+}
+
+/// The same, which waits so long for an answer.
+pub(crate) fn gateway_within(sandbox: &Sandbox, upstream: Upstream, timeout: Duration) -> Arc<dyn Gateway> {
     let known = sandbox.credentials();
     let secret = |text: String| Arc::new(StaticSecret::new(text));
-    let http = HttpSettings {
-        timeout: Duration::from_millis(1500),
-        connect_timeout: Duration::from_millis(500),
-        ..HttpSettings::new(sandbox.base_url())
-    };
+    let http = HttpSettings { timeout, connect_timeout: timeout / 3, ..HttpSettings::new(sandbox.base_url()) };
     match upstream {
         Upstream::Fubei => {
             let settings = fubei::FubeiSettings::new(http, known.fubei_app_id, secret(known.fubei_secret));
@@ -123,6 +124,15 @@ pub(crate) fn gateway(sandbox: &Sandbox, upstream: Upstream) -> Arc<dyn Gateway>
             let settings = hydrogen::HydrogenSettings::new(http, known.hydrogen_client_id, token, function);
             Arc::new(hydrogen::HydrogenGateway::new(settings).expect("usable settings"))
         }
+    }
+}
+
+/// The operation by which that upstream is asked to move money.
+pub(crate) fn refund_of(upstream: Upstream) -> Operation {
+    match upstream {
+        Upstream::Fubei => Operation::FubeiRefund,
+        Upstream::TradeOrder => Operation::TradeOrderRefund,
+        Upstream::Hydrogen => Operation::FunctionRefund,
     }
 }
 

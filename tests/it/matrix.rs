@@ -1,0 +1,95 @@
+//! Every trouble at every upstream, in a process that lives through it or dies at any of its commits: the refund ends
+//! succeeded, declined or in review, and the sandbox's books show it executed at most once; exactly once and known
+//! wherever the upstream can prove it.
+
+mod cell;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::support::crash::Crash;
+use crate::support::shop::UPSTREAMS;
+use cell::{Cell, End, Moment, Way};
+use trouble::Trouble;
+
+/// Cells that run side by side: many of them wait for something late.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Lives through all cells; gives those that ended well, and the words of those that did not.
+async fn live(cells: Vec<Cell>) -> (Vec<(Cell, End)>, Vec<String>) {
+    let room = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let mut running = JoinSet::new();
+    for cell in cells {
+        let room = room.clone();
+        running.spawn(async move {
+            let _place = room.acquire_owned().await.expect("never closed");
+            // A task of its own, so that a panic is a word about one cell.
+            (cell, tokio::spawn(cell.live()).await)
+        });
+    }
+    let (mut ended, mut failed) = (Vec::new(), Vec::new());
+    while let Some(done) = running.join_next().await {
+        let (cell, end) = done.expect("no panic");
+        match end {
+            Ok(end) => ended.push((cell, end)),
+            Err(error) => failed.push(format!("{cell:?}: {}", words(error))),
+        }
+    }
+    (ended, failed)
+}
+
+fn words(error: tokio::task::JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "canceled".to_owned() };
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+fn say(words: &str) {
+    writeln!(std::io::stderr(), "{words}").expect("stderr is open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_goes_wrong_and_whenever_the_process_dies_a_refund_ends_true_and_is_executed_at_most_once() {
+    let began = Instant::now();
+    // To look at some cells alone: words that a cell's name must have, as in "Hydrogen LandsLate Queued".
+    let wanted = std::env::var("TILLBOOK_CELLS").unwrap_or_default();
+    let is_wanted = |cell: &Cell| wanted.split_whitespace().all(|word| format!("{cell:?}").contains(word));
+    let mut cells = Vec::new();
+    for upstream in UPSTREAMS {
+        for trouble in Trouble::ALL.into_iter().filter(|trouble| trouble.can_happen(upstream)) {
+            for way in [Way::Online, Way::Queued] {
+                cells.push(Cell { upstream, trouble, way, moment: Moment::Never });
+            }
+        }
+    }
+    cells.retain(is_wanted);
+    let (alive, mut failed) = live(cells).await;
+    let mut cells = Vec::new();
+    for (cell, end) in &alive {
+        let once = (1..=end.commits).flat_map(|at| [Crash::Before(at), Crash::After(at)]).map(Moment::Once);
+        cells.extend(once.chain([Moment::Always]).map(|moment| Cell { moment, ..*cell }));
+    }
+    let (killed, failed_killed) = live(cells).await;
+    failed.extend(failed_killed);
+    let deaths: u64 = killed.iter().map(|(_, end)| end.deaths).sum();
+    let mut states = BTreeMap::new();
+    for (cell, end) in alive.iter().chain(&killed) {
+        let never_sent = if end.fired { "" } else { ", never sent" };
+        *states.entry(format!("{} {}{never_sent}", cell.upstream, end.state.as_str())).or_insert(0_u32) += 1;
+    }
+    say(&format!(
+        "matrix: {} cells alive, {} cells with {deaths} deaths, {} failed, in {:?}; {states:?}",
+        alive.len(),
+        killed.len(),
+        failed.len(),
+        began.elapsed()
+    ));
+    assert!(!alive.is_empty() && !killed.is_empty(), "nothing was tested");
+    assert!(failed.is_empty(), "{} cells:\n{}", failed.len(), failed.join("\n"));
+}
