@@ -1,5 +1,6 @@
 //! The integration tests: one binary, for linking is the slow part.
 
+mod adoption;
 mod architecture;
 mod cli;
 mod demo;
@@ -10,8 +11,8 @@ mod ledger_kill;
 mod ledger_queries;
 mod ledger_races;
 mod ledger_sync;
-mod matrix;
 mod limited;
+mod matrix;
 mod outside;
 mod pull;
 mod quarantine;
