@@ -143,6 +143,17 @@ pub(crate) const TABLE: Table = Table {
             Request("data.args.refund_key", "string"),
         ),
         job!(
+            "function_void",
+            "unsafe",
+            "VoidCall",
+            "VoidJob",
+            "VoidArgs",
+            "VoidJobAnswer",
+            "FunctionRefundAnswer",
+            refund,
+            Request("data.args.refund_key", "string"),
+        ),
+        job!(
             "function_list",
             "safe",
             "ListCall",
@@ -187,13 +198,14 @@ pub(crate) const TABLE: Table = Table {
             "FunctionHealth",
             only,
             Answer("data.index_enforced", "boolean?"),
+            Answer("data.version", "Text?"),
         ),
     ],
     variants: &[
         ("hydrogen", "OrderStatus", &["Pending", "Success", "Failed"]),
         ("hydrogen", "OrderRefundStatus", &["Complete", "Partial"]),
         ("hydrogen", "RefundStatus", &["Succeed", "Failed"]),
-        ("hydrogen", "FunctionOp", &["Refund", "Lookup", "List", "Get", "Health"]),
+        ("hydrogen", "FunctionOp", &["Refund", "Lookup", "Void", "List", "Get", "Health"]),
         ("hydrogen", "RefundState", &["Absent", "Started", "Done", "Failed", "Void", "Conflict"]),
     ],
 };

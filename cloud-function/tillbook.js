@@ -15,6 +15,7 @@
  *      account's `function_secret`.
  *   4. Make a cloud function named `tillbook` with this file as its code, and let it be called by logged-in users.
  *   5. Run `tillbook check`: its op `health` proves that the index is enforced. Without it no refund is sent.
+ *   6. To bring a deployed copy up to date, paste this file over it and put the same SECRET in again; the table stays as it is.
  *   Never delete rows of the table: a deleted row would let its refund go out a second time.
  *
  * To call
@@ -22,6 +23,9 @@
  *     refund {refund_key, one of order_id | trade_no | transaction_no, refund_amount: "12.50", memo}
  *     lookup {refund_key}     void {refund_key}
  *       -> {state: absent|started|done|failed|void|conflict, refund: {..}|null, replayed}
+ *     A refund_key is a door: once void has shut KEY, the same refund may be sent again as KEY.1, after another void as
+ *     KEY.2, each with a row of its own. A door opens only behind a shut one; else refund and void answer conflict and do nothing.
+ *     Version 1 knew one door only: it refuses a key with a dot as malformed, so that it can never take the second for the first.
  *     list {filter, limit, offset}     get {one of order_id | trade_no | transaction_no}
  *       -> {meta, objects}
  *     health {} -> {index_enforced, version, error}
@@ -36,7 +40,7 @@ const UNSET = 'REPLACE-WITH-A-LONG-RANDOM-SECRET'
 // What the merchant replaces; the environment comes first where there is one.
 const SECRET = process.env.TILLBOOK_FUNCTION_SECRET || UNSET
 const TABLE = 'tillbook_refunds'
-const VERSION = '1'
+const VERSION = '2'
 
 const ORDER_KINDS = ['order_id', 'trade_no', 'transaction_no']
 // Every filter that the documentation of getOrderList names.
@@ -97,12 +101,15 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
-function refundKey(args) {
-  // The characters keep a refund key apart from health's probe keys, which hold a colon.
-  if (typeof args.refund_key !== 'string' || !/^[0-9A-Za-z_-]{1,32}$/.test(args.refund_key)) {
-    throw new Refused('malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -')
+/** The door that the arguments name: its row's key, and the key of the door before it, null for the first. */
+function doorOf(args) {
+  // A dot is in no refund key, so doors of two refunds never meet; a colon keeps health's probe keys apart from both.
+  const parts = typeof args.refund_key === 'string' && /^([0-9A-Za-z_-]{1,32})(?:\.([1-9][0-9]{0,9}))?$/.exec(args.refund_key)
+  if (!parts) {
+    throw new Refused('malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -, after them at most a dot and a count from 1')
   }
-  return args.refund_key
+  const shut = Number(parts[2] || 0)
+  return { key: parts[0], before: shut === 0 ? null : shut === 1 ? parts[1] : parts[1] + '.' + (shut - 1) }
 }
 
 /** The one order that the arguments name, its value as BaaS takes it. */
@@ -142,10 +149,12 @@ function memoOf(args) {
 // ---------------------------------------------------------------- refunds
 
 async function refund(args) {
-  const key = refundKey(args)
+  const door = doorOf(args)
+  const key = door.key
   const order = orderOf(args)
   const amount = amountOf(args)
   const memo = memoOf(args)
+  if (!(await opens(door))) return conflict()
 
   const claim = await claimKey({
     refund_key: key,
@@ -161,7 +170,7 @@ async function refund(args) {
     const row = claim.row
     const same = row.order_kind === order.kind && row.order_value === String(order.value) && row.refund_amount === amount
     // A tombstone answers for its key whatever was asked; it keeps no content that could differ.
-    if (row.state !== 'void' && !same) return { state: 'conflict', refund: null, replayed: false }
+    if (row.state !== 'void' && !same) return conflict()
     return stored(row, true)
   }
 
@@ -185,14 +194,16 @@ async function refund(args) {
 }
 
 async function lookup(args) {
-  const row = await findRow(refundKey(args))
+  const row = await findRow(doorOf(args).key)
   // Absent proves nothing: the refund may still be on its way. Only void proves.
   return row ? stored(row, true) : { state: 'absent', refund: null, replayed: false }
 }
 
 async function voidKey(args) {
+  const door = doorOf(args)
+  if (!(await opens(door))) return conflict()
   const claim = await claimKey({
-    refund_key: refundKey(args),
+    refund_key: door.key,
     state: 'void',
     order_kind: '-',
     order_value: '-',
@@ -202,6 +213,22 @@ async function voidKey(args) {
     note: '-',
   })
   return claim.made ? { state: 'void', refund: null, replayed: false } : stored(claim.row, true)
+}
+
+/**
+ * Whether the door before this one is shut. A tombstone never changes, so what is read here stays true.
+ *
+ * Where it is not, the caller and this table tell two stories, and the refund may have gone out through the earlier door. So nothing
+ * is done, and the answer is conflict, which a person must look at: an error would read as "declined, nothing was executed".
+ */
+async function opens(door) {
+  if (door.before === null) return true
+  const row = await findRow(door.before)
+  return row !== null && row.state === 'void'
+}
+
+function conflict() {
+  return { state: 'conflict', refund: null, replayed: false }
 }
 
 function stored(row, replayed) {
@@ -260,8 +287,9 @@ async function claimKey(row) {
   try {
     second = await insert(row)
   } catch (err) {
-    // Neither refused nor made: unproven, and nothing was sent yet, so the row is taken back.
-    await remove(first.row.id)
+    // Neither refused nor made: unproven, and nothing was sent yet, so the row is taken back. Not so a tombstone: another call may have
+    // been shown it meanwhile, and must not find the door open again; left behind it only keeps shut what was to be shut.
+    if (row.state !== 'void') await remove(first.row.id)
     throw err
   }
   if (!second.taken) {

@@ -231,6 +231,72 @@ test('a void and a refund at once: either the tombstone stands and nothing was s
   }
 })
 
+test('behind a shut door the same refund goes out once, and a request for the shut one that lands late finds it shut', async t => {
+  const app = platform(t)
+  const [first, second, third] = ['', '.1', '.2'].map(door => Object.assign({}, ASKED, { refund_key: 'till-3-0001' + door }))
+  const tombstone = { state: 'void', refund: null, replayed: false }
+  const late = Object.assign({}, tombstone, { replayed: true })
+  assert.deepEqual(await run('void', { refund_key: first.refund_key }), tombstone)
+  assert.deepEqual(await run('lookup', { refund_key: second.refund_key }), { state: 'absent', refund: null, replayed: false })
+  assert.deepEqual(await run('void', { refund_key: second.refund_key }), tombstone)
+  assert.deepEqual(await run('refund', third), { state: 'done', refund: GIVEN, replayed: false })
+  assert.deepEqual(await run('refund', first), late)
+  assert.deepEqual(await run('refund', second), late)
+  assert.deepEqual(await run('refund', third), { state: 'done', refund: GIVEN, replayed: true })
+  assert.deepEqual(await run('void', { refund_key: third.refund_key }), { state: 'done', refund: GIVEN, replayed: true })
+  assert.deepEqual(await run('lookup', { refund_key: first.refund_key }), late)
+  assert.deepEqual([app.calls.refund, sum(app.refunds)], [1, 1250])
+})
+
+test('a door opens only behind a shut one, for a refund and for a void', async t => {
+  const app = platform(t)
+  const conflict = { state: 'conflict', refund: null, replayed: false }
+  const second = Object.assign({}, ASKED, { refund_key: 'till-3-0001.1' })
+  const third = Object.assign({}, ASKED, { refund_key: 'till-3-0001.2' })
+  const refused = async () => {
+    for (const args of [second, third]) {
+      assert.deepEqual(await run('refund', args), conflict)
+      assert.deepEqual(await run('void', { refund_key: args.refund_key }), conflict)
+    }
+  }
+  // Nothing at the first door: it may still arrive.
+  await refused()
+  await run('refund', ASKED)
+  await refused()
+  assert.deepEqual([app.calls.refund, app.rows.length], [1, 1])
+})
+
+test('two doors of one key at once: whatever the order, one refund at most goes out', async t => {
+  for (const order of [['refund', 'void', 'again'], ['again', 'refund', 'void'], ['void', 'again', 'refund'], ['again', 'void', 'refund']]) {
+    const app = platform(t)
+    const calls = {
+      refund: () => run('refund', ASKED),
+      void: () => run('void', { refund_key: 'till-3-0001' }),
+      again: () => run('refund', Object.assign({}, ASKED, { refund_key: 'till-3-0001.1' })),
+    }
+    await Promise.all(order.map(name => calls[name]()))
+    assert.ok(app.calls.refund <= 1, order.join())
+  }
+})
+
+test('without the unique index a later door sends nothing either', async t => {
+  const app = platform(t)
+  await run('void', { refund_key: 'till-3-0001' })
+  app.settings.unique = false
+  const answer = await run('refund', Object.assign({}, ASKED, { refund_key: 'till-3-0001.1' }))
+  assert.equal(answer.error, 'not_enforced: column refund_key of table tillbook_refunds has no unique index')
+  assert.deepEqual([app.calls.refund, app.rows.length], [0, 1])
+})
+
+test('a tombstone that another call was shown is never taken back', async t => {
+  // The first void makes its row and cannot prove it.
+  const app = platform(t, { faults: { save: at => (at === 2 ? { before: new HError(500, 'no') } : {}) } })
+  await assert.rejects(run('void', { refund_key: 'till-3-0001' }), { code: 500 })
+  assert.deepEqual(await run('void', { refund_key: 'till-3-0001' }), { state: 'void', refund: null, replayed: true })
+  assert.equal((await run('refund', ASKED)).state, 'void')
+  assert.deepEqual([app.calls.refund, app.rows.length], [0, 1])
+})
+
 test('lookup of an unknown key is absent and makes nothing', async t => {
   const app = platform(t)
   assert.deepEqual(await run('lookup', { refund_key: 'nobody' }), { state: 'absent', refund: null, replayed: false })
@@ -241,14 +307,14 @@ test('lookup of an unknown key is absent and makes nothing', async t => {
 
 test('health proves the index and leaves nothing behind', async t => {
   const app = platform(t)
-  assert.deepEqual(await run('health', {}), { index_enforced: true, version: '1', error: null })
+  assert.deepEqual(await run('health', {}), { index_enforced: true, version: '2', error: null })
   assert.deepEqual([app.rows, app.calls.refund], [[], 0])
 })
 
 test('without the unique index nothing is sent and nothing is left behind', async t => {
   const app = platform(t, { unique: false })
   const why = 'not_enforced: column refund_key of table tillbook_refunds has no unique index'
-  assert.deepEqual(await run('health', {}), { index_enforced: false, version: '1', error: why })
+  assert.deepEqual(await run('health', {}), { index_enforced: false, version: '2', error: why })
   assert.deepEqual(await run('refund', ASKED), { error: why })
   assert.deepEqual(await run('void', { refund_key: 'till-3-0001' }), { error: why })
   assert.deepEqual(await Promise.all([run('refund', ASKED), run('refund', ASKED)]), [{ error: why }, { error: why }])
@@ -267,14 +333,14 @@ test('an index that is dropped after health stops refunds at once', async t => {
 
 test('without the table, or with a column missing, nothing is sent', async t => {
   const bare = platform(t, { table: false })
-  assert.deepEqual(await run('health', {}), { index_enforced: false, version: '1', error: '404: 404: not found' })
+  assert.deepEqual(await run('health', {}), { index_enforced: false, version: '2', error: '404: 404: not found' })
   await assert.rejects(run('refund', ASKED), { code: 404 })
   assert.equal(bare.calls.refund, 0)
   for (const column of COLUMNS.filter(name => name !== 'memo')) {
     const app = platform(t, { columns: COLUMNS.filter(name => name !== column) })
     const why = 'not_enforced: the table does not keep column ' + column + ' as a string'
     assert.deepEqual(await run('refund', ASKED), { error: why })
-    assert.deepEqual(await run('health', {}), { index_enforced: false, version: '1', error: why })
+    assert.deepEqual(await run('health', {}), { index_enforced: false, version: '2', error: why })
     assert.deepEqual([app.rows, app.calls.refund], [[], 0])
   }
 })
@@ -321,7 +387,7 @@ test('an amount reaches BaaS.refund exact to the fen', async t => {
 
 test('a malformed call is refused by name and touches nothing', async t => {
   const app = platform(t)
-  const key = 'malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -'
+  const key = 'malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -, after them at most a dot and a count from 1'
   const one = 'malformed: exactly one of order_id, trade_no, transaction_no is wanted'
   const table = [
     ['refund', 'no json', 'malformed: args is not JSON'],
@@ -332,6 +398,7 @@ test('a malformed call is refused by name and touches nothing', async t => {
     ['refund', Object.assign({}, ASKED, { refund_key: 'x'.repeat(33) }), key],
     ['refund', Object.assign({}, ASKED, { refund_key: 'probe:1' }), key],
     ['lookup', {}, key],
+    ...['k.', '.1', 'k.0', 'k.01', 'k.1.1', 'k.-1', 'k.1e1', 'k.12345678901', 'k.1\n', 'x'.repeat(33) + '.1'].map(refund_key => ['void', { refund_key }, key]),
     ['void', { refund_key: '' }, key],
     ['refund', Object.assign({}, ASKED, { order_id: undefined }), one],
     ['refund', Object.assign({}, ASKED, { trade_no: 'T' }), one],

@@ -1,15 +1,17 @@
 //! The same ledger for programs without an async runtime.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, Refund, RefundKey};
+use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, RefundKey, RefundState};
 use crate::gateway::{Checked, Gateway};
 use crate::ledger::{
-    AccountSettings, Error, Imported, LedgerBuilder, RecordOrder, RefundQuery, RefundRequest, Refunded, Wanted,
+    AccountSettings, Error, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery, RefundRequest, RefundTotal,
+    Refunded, Ruling, Wanted,
 };
 use crate::storage::{CheckReport, OrderQuery, Page, ScanPage};
-use crate::sync::{SyncOptions, SyncReport, Watcher};
+use crate::sync::{Reconciliation, SyncOptions, SyncReport, Watcher};
 
 /// A [`Ledger`](crate::Ledger) with a runtime of its own: the same calls, which wait.
 ///
@@ -110,16 +112,21 @@ macro_rules! waits {
 waits! {
     order(account: &AccountName, wanted: &Wanted) -> Arc<OrderRecord>;
     known_order(account: &AccountName, wanted: &Wanted) -> Option<Arc<OrderRecord>>;
+    known_refund(account: &AccountName, key: &RefundKey) -> Refunded;
     fetch(account: &AccountName, wanted: &Wanted) -> Arc<OrderRecord>;
     record_order(order: RecordOrder) -> Arc<OrderRecord>;
     import(account: &AccountName, page: Vec<Facts>) -> Imported;
     refund(request: RefundRequest) -> Refunded;
     dry_run(request: RefundRequest) -> Refunded;
     cancel(account: &AccountName, key: &RefundKey, by: Option<String>) -> Refunded;
+    approve(account: &AccountName, key: &RefundKey, by: String) -> Refunded;
+    resolve(ruling: Ruling) -> Refunded;
     orders(query: &OrderQuery, page: &Page) -> ScanPage;
-    refunds(query: &RefundQuery, limit: usize) -> Vec<(Arc<OrderRecord>, Refund)>;
+    refunds(query: &RefundQuery, page: &Page) -> RefundList;
+    refund_totals(query: &RefundQuery) -> BTreeMap<RefundState, RefundTotal>;
     events(after: u64, limit: usize) -> Vec<Arc<Entry>>;
     events_of(order: &OrderId) -> Vec<Arc<Entry>>;
+    reconcile(account: &AccountName, day: jiff::civil::Date) -> Reconciliation;
     check_account(name: &AccountName) -> Checked;
     verify() -> CheckReport;
 }

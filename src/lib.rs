@@ -49,6 +49,7 @@
 //! In reading order: [`domain`] holds money, orders, refunds and the rules between them;
 //! [`storage`] keeps them; [`ledger`] is the handle that programs hold; [`gateway`] says what is
 //! asked of an upstream, and [`clients`] asks it; [`sync`] brings facts in and refunds out;
+//! [`serve`] answers other processes beside a running till;
 //! [`sandbox`] is the three upstreams on one loopback server, for tests.
 
 // Generated code names generic wire types by an absolute path (`x-rust-type` in the specs).
@@ -68,6 +69,8 @@ pub mod clients;
 
 pub mod sync;
 
+pub mod serve;
+
 pub mod blocking;
 
 #[cfg(feature = "sandbox")]
@@ -80,8 +83,8 @@ pub use domain::{
 };
 pub use future::BoxFuture;
 pub use ledger::{
-    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundQuery, RefundRequest, Refunded,
-    Ruling, Sending, SystemClock, Wanted,
+    AccountSettings, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery, RefundRequest,
+    RefundTotal, Refunded, Ruling, Sending, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page};
 pub use sync::{Progress, Reconciliation, SyncOptions, SyncReport};

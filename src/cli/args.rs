@@ -3,6 +3,8 @@
 //! Amounts, keys, names and times are checked while parsing, so that a malformed word never gets as far as the
 //! ledger; the check is the library's own.
 
+mod verdicts;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use clap::{Args, Parser, Subcommand};
 use tillbook::{AccountName, Money, OrderStatus, Reference, RefundKey, Timestamp};
 
 use super::duration;
-use super::exit::{Failure, KINDS};
+use super::exit::KINDS;
 use super::output::Format;
-use super::parse::{self, OrderName, RefundName};
+use super::parse::{self, OrderName};
+
+pub(crate) use verdicts::{ApproveArgs, CancelArgs, Given, ResolveArgs, words};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -91,6 +95,8 @@ pub(crate) enum Command {
     Sync(AccountsArgs),
     /// Compare a day of an account with what the upstream has (对账)
     Reconcile(ReconcileArgs),
+    /// Run the till: send, ask and fetch on and on, and answer other shells, until interrupted
+    Run(AccountsArgs),
     /// List known orders, newest first
     Orders(OrdersArgs),
     /// Show an order: what is known here, or else what the upstream says
@@ -101,10 +107,14 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Refund an order, whole or in part
     Refund(RefundArgs),
-    /// List refunds, those that wait first
+    /// List refunds, those that wait first, and what they add up to
     Refunds(RefundsArgs),
     /// Withdraw a refund that was not sent
     Cancel(CancelArgs),
+    /// Let a refund go out that waits for approval
+    Approve(ApproveArgs),
+    /// Show the evidence about a refund, or record a person's verdict on it
+    Resolve(ResolveArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare
@@ -140,7 +150,7 @@ pub(crate) struct SandboxArgs {
     pub(crate) orders: u32,
 }
 
-/// `check`, `sync`.
+/// `check`, `sync`, `run`.
 #[derive(Debug, Args)]
 pub(crate) struct AccountsArgs {
     /// Only this account; may be repeated
@@ -182,6 +192,12 @@ pub(crate) struct OrdersArgs {
     /// Paid before; a bare date includes that day
     #[arg(long, value_name = "TIME", value_parser = parse::time_to)]
     pub(crate) paid_to: Option<Timestamp>,
+    /// Paid about then, where the receipt is lost: "2017-06-01 21:50" (Beijing) or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["paid_from", "paid_to"])]
+    pub(crate) around: Option<Timestamp>,
+    /// How far from `--around`, to both sides
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration::parse, requires = "around")]
+    pub(crate) within: Duration,
     /// Paid exactly this many yuan
     #[arg(long, value_name = "YUAN", allow_hyphen_values = true)]
     pub(crate) amount: Option<Money>,
@@ -272,20 +288,21 @@ pub(crate) struct RefundsArgs {
     /// Only in this state: queued, sending, accepted, in_doubt, succeeded, declined, review, canceled, reversed
     #[arg(long, value_parser = state)]
     pub(crate) state: Option<tillbook::RefundState>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) limit: u32,
-}
-
-/// `cancel`.
-#[derive(Debug, Args)]
-pub(crate) struct CancelArgs {
-    /// ACCOUNT:KEY, or ACCOUNT and KEY
-    #[arg(value_name = "REFUND", num_args = 1..=2, required = true)]
-    pub(crate) names: Vec<String>,
-    /// Who withdraws it
+    /// Asked for at or after: 2017-06-01, "2017-06-01 21:53:56" (Beijing) or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = parse::time_from)]
+    pub(crate) from: Option<Timestamp>,
+    /// Asked for before; a bare date includes that day
+    #[arg(long, value_name = "TIME", value_parser = parse::time_to)]
+    pub(crate) to: Option<Timestamp>,
+    /// Only those that this person asked for
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
+    /// List at most so many; the totals are over all that match
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// The page that begins where the page before ended (its `next`)
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) page: Option<String>,
 }
 
 /// `decode`.
@@ -323,20 +340,19 @@ pub(crate) enum SpecsCommand {
     },
 }
 
-impl CancelArgs {
-    /// The refund that is meant.
-    pub(crate) fn refund(&self) -> Result<RefundName, Failure> {
-        // Neither an account's name nor a key has a colon, so that both ways to write it are one.
-        self.names.join(":").parse().map_err(|error: String| Failure::new("malformed", error))
-    }
-}
-
 fn amount_above_zero(text: &str) -> Result<Money, String> {
     match text.parse::<Money>() {
         Ok(amount) if amount.is_zero() => Err(format!("{text} is no money")),
         Ok(amount) => Ok(amount),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// A time of a day: a bare date would mean its midnight.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let at = parse::time_from(text)?;
+    let bare = text.len() == "2017-06-01".len();
+    if bare { Err(format!("{text:?} names no hour: write for instance \"{text} 18:30\"")) } else { Ok(at) }
 }
 
 fn state(text: &str) -> Result<tillbook::RefundState, String> {

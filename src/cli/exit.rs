@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use tillbook::RefundState;
+use tillbook::serve::Failed;
 
 /// What the process answers its caller with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,10 @@ kinds! {
     "looks_repeated"       Refused     "a refund like this one was asked for a moment ago; see `--again`";
     "unknown_refund"       Refused     "no refund of that key";
     "not_cancelable"       Refused     "the refund may have been executed and cannot be withdrawn";
+    "nothing_to_approve"   Refused     "the refund waits for no approval";
+    "record_moved"         Refused     "the order has changed since the version that was judged";
+    "not_resolvable"       Refused     "the refund's state leaves nothing to decide";
+    "verdict_contradicted" Refused     "the upstream says otherwise than the verdict";
     "declined"             Declined    "the upstream declined the refund; no money moved";
     "in_doubt"             InDoubt     "the refund may or may not have been executed; its amount stays held";
     "review"               InDoubt     "only a person can settle the refund";
@@ -119,6 +124,9 @@ kinds! {
     "moved"                Failed      "the order got another id meanwhile; ask again";
     "task_lost"            Failed      "a task of the ledger ended early; what it had written is safe";
     "locked"               Failed      "another process owns the ledger; the message names it";
+    "busy"                 Failed      "the process that owns the ledger could not answer; nothing was done";
+    "unanswered"           Failed      "the process that owns the ledger ended before it answered; ask again";
+    "other_version"        Failed      "the process that owns the ledger is another version of tillbook";
     "disk_full"            Failed      "no space left; nothing was written";
     "poisoned"             Failed      "an earlier write failed; open the ledger again";
     "damaged"              Failed      "the journal is damaged in its middle; file and position are named";
@@ -164,7 +172,7 @@ impl Failure {
 
     /// A failure whose message is the whole chain of `error`, each link once.
     pub(crate) fn of(kind: &str, error: &dyn std::error::Error) -> Failure {
-        Failure::new(kind, chain(error))
+        Failed::of(kind, error).into()
     }
 
     /// What the user can do about it, on a line of its own.
@@ -224,21 +232,6 @@ impl fmt::Display for Failure {
             None => Ok(()),
         }
     }
-}
-
-/// An error and its sources, joined; a source that the text before it already ends with is left out.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let link = source.to_string();
-        if !text.ends_with(&link) {
-            text.push_str(": ");
-            text.push_str(&link);
-        }
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

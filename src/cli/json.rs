@@ -3,10 +3,14 @@
 //! Money is a decimal string in yuan with two places and has a `_fen` twin; times are RFC 3339; what is not known is
 //! `null`, which is not zero.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tillbook::clients::decode::SeenRefund;
 use tillbook::storage::CheckReport;
-use tillbook::{Facts, Money, OrderRecord, Refund, Timestamp};
+use tillbook::{Facts, Money, OrderRecord, Refund, RefundState, RefundTotal, Timestamp};
+
+use super::words;
 
 /// Puts an amount under `name` and its fen under `name_fen`.
 pub(crate) fn put_money(object: &mut Map<String, Value>, name: &str, amount: Option<Money>) {
@@ -83,8 +87,9 @@ fn facts_json(facts: &Facts) -> Value {
     Value::Object(all)
 }
 
-/// One refund.
+/// One refund, with what to tell its customer now.
 pub(crate) fn refund(refund: &Refund) -> Value {
+    let told = words::customer(refund);
     let mut fields = object(json!({ "key": refund.key.as_str(), "requested": refund.requested.to_string() }));
     put_money(&mut fields, "amount", Some(refund.amount));
     fields.extend(object(json!({
@@ -96,11 +101,26 @@ pub(crate) fn refund(refund: &Refund) -> Value {
         "code": refund.code,
         "message": refund.message,
         "attempts": refund.attempts,
+        "probes": refund.probes,
+        "awaits_approval": refund.awaits_approval,
+        "approved_by": refund.approved_by,
         "requested_at": time(Some(refund.requested_at)),
         "state_at": time(Some(refund.state_at)),
         "sent_at": time(refund.sent_at),
+        "customer": { "zh": told.zh, "en": told.en },
     })));
     Value::Object(fields)
+}
+
+/// What refunds add up to: every state by its word, those without refunds as zero.
+pub(crate) fn refund_totals(totals: &BTreeMap<RefundState, RefundTotal>) -> Value {
+    let states = RefundState::ALL.map(|state| {
+        let total = totals.get(&state).copied().unwrap_or_default();
+        let mut fields = object(json!({ "count": total.count }));
+        put_money(&mut fields, "amount", Some(total.amount));
+        (state.as_str().to_owned(), Value::Object(fields))
+    });
+    Value::Object(states.into_iter().collect())
 }
 
 /// A refund as an upstream's body shows it.

@@ -6,7 +6,11 @@
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `csv`, `table`, `fold` | the two streams, the ways to print, and lists as wide as the terminal |
-//! | `session`, `upstreams`, `paced` | a ledger and its gateways from the configuration |
+//! | `session`, `upstreams` | a ledger and its gateways from the configuration |
+//! | `words` | what to tell the customer |
+//! | `desk` | the ledger as its owner, or the running till that owns it |
+//! | `end` | being told to end |
+//! | `evidence` | what a person must know before a verdict on a refund |
 //! | `specs` | the specs built in, and the build's own checks |
 //! | `commands` | one file per command |
 //!
@@ -16,18 +20,21 @@ mod args;
 mod commands;
 mod config;
 mod csv;
+mod desk;
 mod duration;
+mod end;
+mod evidence;
 mod exit;
 mod failures;
 mod fold;
 mod json;
 mod output;
-mod paced;
 mod parse;
 mod session;
 mod specs;
 mod table;
 mod upstreams;
+mod words;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;

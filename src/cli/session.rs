@@ -1,12 +1,18 @@
 //! What every command has in hand: configuration, streams, and the ways to a ledger.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use tillbook::gateway::Gateway;
+use tillbook::serve::Client;
 use tillbook::storage::StorageError;
 use tillbook::{AccountName, AccountSettings, Error, Ledger, LedgerBuilder, Profile};
 
 use super::args::Global;
 use super::config::{Account, Config, Machine};
+use super::desk::Desk;
+use super::end::End;
 use super::exit::Failure;
 use super::output::{Format, Output};
 use super::upstreams;
@@ -68,6 +74,14 @@ impl Session {
         self.global.data.clone().unwrap_or_else(|| self.config.data.clone())
     }
 
+    /// How a command line over this ledger begins, to be typed again.
+    pub(crate) fn program(&self) -> String {
+        let option = |name: &str, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| format!(" {name} {}", path.display())).unwrap_or_default()
+        };
+        format!("tillbook{}{}", option("--config", &self.global.config), option("--data", &self.global.data))
+    }
+
     /// A ledger as the configuration wants it.
     pub(crate) fn builder(&self) -> LedgerBuilder {
         let mut builder = Ledger::builder().lock_wait(self.global.lock_wait);
@@ -114,43 +128,86 @@ impl Session {
 
     /// Opens the ledger as its owner, with these accounts connected. The caller closes it.
     pub(crate) async fn open(&self, accounts: &[AccountName]) -> Result<Ledger, Failure> {
-        // Gateways first: settings that make no gateway must not cost a ledger its lock, nor make one.
-        let mut gateways = Vec::new();
-        for name in accounts {
-            let account = self.account(name)?;
-            gateways.push((name.clone(), upstreams::gateway(name, account)?, settings(account)));
-        }
-        let ledger = self.builder().open(self.data()).await?;
-        for (name, gateway, settings) in gateways {
-            if let Err(error) = ledger.connect(name, gateway, settings) {
-                ledger.close().await?;
-                return Err(error.into());
-            }
-        }
-        Ok(ledger)
+        Ok(self.own(&self.gateways(accounts)?, self.global.lock_wait).await?)
     }
 
-    /// Owns the ledger, with these accounts connected, while `work` runs. An interruption waits for refunds that are being sent: what is
-    /// under way ends on record.
-    pub(crate) async fn owning<T>(
+    /// Does `work` at the desk of whoever owns the ledger: beside a running till, or as the owner, with these accounts
+    /// connected. An interruption waits for refunds that are being sent: what is under way ends on record.
+    pub(crate) async fn at_desk<T>(
         &self,
         accounts: &[AccountName],
-        work: impl AsyncFnOnce(&Ledger) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(Desk) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let ledger = self.open(accounts).await?;
+        let mut end = End::listen()?;
+        let desk = self.desk(accounts).await?;
+        let (owned, under_way) = match &desk {
+            Desk::Own(ledger) => (Some(ledger.clone()), "waiting for what is under way"),
+            Desk::Beside(_) => (None, "the running till goes on with what was asked"),
+        };
         let done = tokio::select! {
-            done = work(&ledger) => done,
-            _ = tokio::signal::ctrl_c() => {
-                self.output.note("interrupted: waiting for what is under way");
+            done = work(desk) => done,
+            () = end.asked() => {
+                self.output.note(format!("interrupted: {under_way}"));
                 Err(Failure::new("interrupted", "interrupted; what was under way is on record"))
             }
         };
-        let closed = ledger.close().await;
+        let closed = match owned {
+            Some(ledger) => ledger.close().await,
+            None => Ok(()),
+        };
         let done = done?;
         closed?;
         Ok(done)
     }
+
+    /// The one place where it is decided who does what was asked for. A till that is about to serve, or about to end,
+    /// is waited for as long as for its lock.
+    async fn desk(&self, accounts: &[AccountName]) -> Result<Desk, Failure> {
+        let gateways = self.gateways(accounts)?;
+        let until = Instant::now() + self.global.lock_wait;
+        loop {
+            let wait = until.saturating_duration_since(Instant::now()).max(GREETING);
+            if let Some(client) = Client::connect(self.data(), wait).await? {
+                return Ok(Desk::Beside(client));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.own(&gateways, left.min(LOOK_AGAIN)).await {
+                Err(Error::Storage(StorageError::Locked { .. })) if left > LOOK_AGAIN => {}
+                opened => return Ok(Desk::Own(opened?)),
+            }
+        }
+    }
+
+    /// The accounts' gateways. Before anything else: settings that make no gateway must not cost a ledger its lock,
+    /// nor make one.
+    fn gateways(&self, accounts: &[AccountName]) -> Result<Vec<Connection>, Failure> {
+        let connection = |name: &AccountName| {
+            let account = self.account(name)?;
+            Ok((name.clone(), upstreams::gateway(name, account)?, settings(account)))
+        };
+        accounts.iter().map(connection).collect()
+    }
+
+    async fn own(&self, gateways: &[Connection], lock_wait: Duration) -> Result<Ledger, Error> {
+        let ledger = self.builder().lock_wait(lock_wait).open(self.data()).await?;
+        for (name, gateway, settings) in gateways {
+            if let Err(error) = ledger.connect(name.clone(), gateway.clone(), settings.clone()) {
+                ledger.close().await?;
+                return Err(error);
+            }
+        }
+        Ok(ledger)
+    }
 }
+
+/// What is connected under an account's name.
+type Connection = (AccountName, Arc<dyn Gateway>, AccountSettings);
+
+/// How long to wait for a lock before looking again whether its holder serves by now.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a till that accepts connections may take to greet, however short `--lock-wait` is.
+const GREETING: Duration = Duration::from_secs(1);
 
 /// The ledger's part of an account's settings.
 pub(crate) fn settings(account: &Account) -> AccountSettings {
@@ -160,6 +217,11 @@ pub(crate) fn settings(account: &Account) -> AccountSettings {
         refund_interval: account.refund_interval,
         sole_refunder: account.sole_refunder,
         history: account.history,
-        ..AccountSettings::default()
+        hold_above: account.hold_above,
+        provisional_for: account.provisional_for,
+        review_after: account.review_after,
+        probe_schedule: account.probe_schedule.clone(),
+        resend_after_silence: account.resend_after_silence,
+        calls_per_minute: account.calls_per_minute,
     }
 }

@@ -1,12 +1,14 @@
 //! Tables and summaries for people, with the Chinese words beside ours and all columns aligned.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use tillbook::{Money, OrderRecord, OrderStatus, Refund, RefundStatus, Timestamp};
+use tillbook::{Money, OrderRecord, OrderStatus, Refund, RefundState, RefundStatus, RefundTotal, Timestamp};
 
 use super::fold::{self, Folds};
+use super::words;
 
 /// An order's status in Chinese; an upstream's own word has no other.
 pub(crate) fn status_chinese(status: &OrderStatus) -> &str {
@@ -161,7 +163,34 @@ fn refunded_text(record: &OrderRecord) -> String {
 fn refunds_of(record: &OrderRecord) -> String {
     let header =
         ["REFUND KEY 退款单号", "AMOUNT 金额", "STATE 状态", "BY 操作员", "SINCE 时间", "UPSTREAM NO.", "NOTE"];
-    fold::list(header, record.refunds.iter().map(refund_cells).collect(), Folds { above: 1, below: 2 })
+    let rows = record.refunds.iter().map(|refund| refund_cells(refund, refund.state_at)).collect();
+    let list = fold::list(header, rows, Folds { above: 1, below: 2 });
+    format!("{list}\n\n{}", told(&record.refunds))
+}
+
+/// What to tell the customer, once for all refunds of which the same is to be told.
+fn told(refunds: &[Refund]) -> String {
+    let mut lines = Vec::new();
+    for (place, refund) in refunds.iter().enumerate() {
+        let told = words::customer(refund);
+        if refunds[..place].iter().any(|before| words::customer(before) == told) {
+            continue;
+        }
+        let keys: Vec<&str> = refunds[place..]
+            .iter()
+            .filter(|other| words::customer(other) == told)
+            .map(|other| other.key.as_str())
+            .collect();
+        lines.push(format!("{TELL} ({})\n{}", keys.join(", "), sentences(told)));
+    }
+    lines.join("\n")
+}
+
+/// What stands over the sentences.
+const TELL: &str = "tell the customer 告诉顾客";
+
+fn sentences(told: words::Told) -> String {
+    format!("  {}\n  {}", told.zh, told.en)
 }
 
 /// Refunds of many orders.
@@ -172,26 +201,38 @@ pub(crate) fn refunds(rows: &[(Arc<OrderRecord>, Refund)]) -> String {
         "AMOUNT 金额",
         "STATE 状态",
         "BY 操作员",
-        "SINCE 时间",
+        "ASKED 申请时间",
         "UPSTREAM NO.",
         "NOTE",
     ];
+    // The time by which such a list is cut, not the one since when a refund is as it is.
     let row = |(record, refund): &(Arc<OrderRecord>, Refund)| {
-        let [key, amount, state, by, since, number, note] = refund_cells(refund);
-        [Cell::new(order_name(record)), key, amount, state, by, since, number, note]
+        let [key, amount, state, by, asked, number, note] = refund_cells(refund, refund.requested_at);
+        [Cell::new(order_name(record)), key, amount, state, by, asked, number, note]
     };
     fold::list(header, rows.iter().map(row).collect(), Folds { above: 2, below: 2 })
 }
 
-fn refund_cells(refund: &Refund) -> [Cell; 7] {
+/// What refunds add up to, state by state.
+pub(crate) fn refund_totals(totals: &BTreeMap<RefundState, RefundTotal>) -> String {
+    let mut table = plain(["TOTAL 合计", "COUNT 笔数", "AMOUNT 金额"]);
+    for (state, total) in totals {
+        let count = Cell::new(total.count).set_alignment(CellAlignment::Right);
+        table.add_row([Cell::new(format!("{state} {}", state.chinese())), count, amount(total.amount)]);
+    }
+    text(&table)
+}
+
+fn refund_cells(refund: &Refund, at: Timestamp) -> [Cell; 7] {
     let words = [&refund.code, &refund.message, &refund.memo];
-    let note: Vec<&str> = words.into_iter().filter_map(|word| word.as_deref()).collect();
+    let waits = refund.awaits_approval.then_some("awaits approval 待批准");
+    let note: Vec<&str> = waits.into_iter().chain(words.into_iter().filter_map(|word| word.as_deref())).collect();
     [
         Cell::new(&refund.key),
         amount(refund.amount),
         Cell::new(format!("{} {}", refund.state, refund.state.chinese())),
         Cell::new(refund.by.as_deref().unwrap_or("-")),
-        Cell::new(beijing(Some(refund.state_at))),
+        Cell::new(beijing(Some(at))),
         Cell::new(refund.upstream_refund_no.as_deref().unwrap_or("-")),
         Cell::new(note.join(" · ")),
     ]
@@ -222,6 +263,11 @@ pub(crate) fn refunded(refund: &Refund, record: &OrderRecord) -> String {
         record.refundable()
     ));
     lines.join("\n")
+}
+
+/// The same with what to tell the customer now: where the refund is real.
+pub(crate) fn refunded_told(refund: &Refund, record: &OrderRecord) -> String {
+    format!("{}\n{TELL}\n{}", refunded(refund, record), sentences(words::customer(refund)))
 }
 
 /// The wall clock in Beijing, or a dash.

@@ -13,23 +13,12 @@ use tillbook::gateway::Gateway;
 
 use super::config::{Account, OrdersBy, Secret, Upstream};
 use super::exit::Failure;
-use super::paced::Paced;
 
-/// The gateway of an account, at the account's pace; nothing is connected to.
-///
-/// `probe_schedule` is read and checked with the rest of the account; nothing here asks on a schedule.
+/// The gateway of an account; nothing is connected to.
 ///
 /// # Errors
 /// What is wrong with the account's settings, named by account and key; a secret that is not there.
 pub(crate) fn gateway(name: &AccountName, account: &Account) -> Result<Arc<dyn Gateway>, Failure> {
-    let gateway = unpaced(name, account)?;
-    Ok(match account.rate_per_second {
-        Some(rate) => Arc::new(Paced::new(gateway, rate)),
-        None => gateway,
-    })
-}
-
-fn unpaced(name: &AccountName, account: &Account) -> Result<Arc<dyn Gateway>, Failure> {
     let http = http(name, account)?;
     let wrong = |error: HttpError| wrong(name, &error.to_string());
     match &account.upstream {

@@ -49,7 +49,7 @@ pub enum Safety {
 pub(crate) struct Permit(());
 
 impl Permit {
-    /// For the adapters' `refund`, which the ledger calls after the hold is durable. Nothing else may use it.
+    /// For the adapters' `refund`, which the ledger calls after the hold is durable, and `fence`. Nothing else may use it.
     pub(crate) fn of_the_ledger() -> Self {
         Permit(())
     }

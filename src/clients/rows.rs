@@ -1,17 +1,16 @@
-//! A list's rows as facts: each row stands or falls by itself, and one that falls is named by its place.
+//! A list's rows as what they mean: each row stands or falls by itself, and one that falls is named by its place.
 
-use crate::domain::Facts;
 use crate::gateway::BadRow;
 
 use super::fields::Strange;
 use super::wire::Rows;
 
-/// The facts of the rows that can be read, and the others with where and why; `list` is the list's name in the answer.
-pub(crate) fn facts_of<T>(
+/// What the rows mean that can be read, and the others with where and why; `list` is the list's name in the answer.
+pub(crate) fn read_each<T, M>(
     list: &str,
     rows: Rows<T>,
-    facts: impl Fn(T) -> Result<Facts, Strange>,
-) -> (Vec<Facts>, Vec<BadRow>) {
+    meaning: impl Fn(T) -> Result<M, Strange>,
+) -> (Vec<M>, Vec<BadRow>) {
     let (mut read, mut bad_rows) = (Vec::new(), Vec::new());
     // `Rows` keeps the places of the bad rows only: the good ones fill the others, in order.
     let mut bad = rows.bad.into_iter().peekable();
@@ -22,8 +21,8 @@ pub(crate) fn facts_of<T>(
             continue;
         }
         let Some(row) = good.next() else { break };
-        match facts(row) {
-            Ok(facts) => read.push(facts),
+        match meaning(row) {
+            Ok(meant) => read.push(meant),
             Err(Strange(why)) => bad_rows.push(bad_row(list, index, &why)),
         }
     }
@@ -53,12 +52,15 @@ mod tests {
 
     #[test]
     fn bad_rows_keep_their_places_between_good_ones() {
-        let strange =
-            |row: u8| if row == 7 { Err(Strange::missing("id")) } else { Err(Strange("no field".to_owned())) };
+        let strange = |row: u8| match row {
+            7 => Err(Strange::missing("id")),
+            8 => Err(Strange("no field".to_owned())),
+            row => Ok(row),
+        };
         let bad = |index, why: &str| wire::BadRow { index, raw: serde_json::Value::Null, why: why.to_owned() };
-        let rows = Rows { rows: vec![7, 8], bad: vec![bad(0, "a.b: too long"), bad(2, "expected: `x y`: z")] };
-        let (read, bad_rows) = facts_of("objects", rows, strange);
-        assert_eq!(read, []);
+        let rows = Rows { rows: vec![7, 8, 9], bad: vec![bad(0, "a.b: too long"), bad(2, "expected: `x y`: z")] };
+        let (read, bad_rows) = read_each("objects", rows, strange);
+        assert_eq!(read, [9]);
         let shown: Vec<String> = bad_rows.into_iter().map(|row| format!("{} | {}", row.path, row.why)).collect();
         assert_eq!(
             shown,

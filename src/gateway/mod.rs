@@ -4,12 +4,14 @@
 //! [`clients`](crate::clients); a user may write another. No generated type and no HTTP type is
 //! seen here. Start reading at [`Gateway`].
 
+mod limited;
 mod page;
 mod read_error;
 
 use std::time::Duration;
 
 pub use crate::future::BoxFuture;
+pub(crate) use limited::Limited;
 pub use page::{BadRow, Mentioned, OrderFilter, OrderPage, PageAt, RefundPage, RefundSpan, SeenRefund};
 pub use read_error::{ReadError, ReadErrorKind};
 
@@ -119,6 +121,10 @@ pub struct Capabilities {
     /// Whether a list bounded by time has every order of that time. hydrogen's has none without a paid
     /// time, which seed 001 shows even on paid orders: its list is read whole.
     pub lists_by_time: bool,
+    /// Whether a list has every order of the merchant with its facts. Fubei's bill only names paid
+    /// ones, and a hydrogen user's list has only that user's: there a sync asks for unfinished orders
+    /// one by one.
+    pub lists_every_order: bool,
     /// Whether a client refund number is taken, by which a refund can be asked for later.
     pub client_refund_number: bool,
     /// Whether a door can be shut on a refund that has not arrived (hydrogen's function: `void`).
@@ -131,6 +137,9 @@ pub struct Capabilities {
     pub refund_window: Option<Duration>,
     /// How many refunds an order may have, where documented.
     pub refunds_per_order: Option<u32>,
+    /// How many questions a minute are asked unless the account's settings say otherwise; `None`: as
+    /// many as it takes.
+    pub calls_per_minute: Option<u32>,
 }
 
 impl Capabilities {

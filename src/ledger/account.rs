@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{AccountName, Interval, Money, Rules};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Limited};
 
 use super::{Error, Ledger};
 
@@ -35,6 +35,10 @@ pub struct AccountSettings {
     /// it was not executed (default: never). It can be paid twice: a request can land after any time.
     /// The silence is counted while [`Ledger::run`] runs, and anew after each start.
     pub resend_after_silence: Option<Duration>,
+    /// How many questions a minute this account asks its upstream, on the mean and whoever asks: a sync,
+    /// a till, a probe (default: hydrogen 20, for its free plan allows 50 for the whole application; the
+    /// others as many as it takes). Lists take at most half of them.
+    pub calls_per_minute: Option<u32>,
 }
 
 /// How far back a sync lists orders unless the account says otherwise.
@@ -51,7 +55,10 @@ const PROBE_SCHEDULE: [Duration; 5] = [
 
 pub(crate) struct Account {
     pub(crate) name: AccountName,
+    /// For those who wait for the answer.
     pub(crate) gateway: Arc<dyn Gateway>,
+    /// The same for those who do not: they leave half of the account's turns to the others.
+    pub(crate) background: Arc<dyn Gateway>,
     pub(crate) rules: Rules,
     pub(crate) history: Duration,
     pub(crate) probe_schedule: Vec<Duration>,
@@ -59,7 +66,8 @@ pub(crate) struct Account {
 
 impl Account {
     fn new(name: AccountName, gateway: Arc<dyn Gateway>, settings: AccountSettings) -> Account {
-        let documented = gateway.capabilities().rules();
+        let capabilities = gateway.capabilities();
+        let documented = capabilities.rules();
         let rules = Rules {
             refund_window: settings.refund_window.or(documented.refund_window),
             refunds_per_order: settings.refunds_per_order.or(documented.refunds_per_order),
@@ -73,7 +81,20 @@ impl Account {
         };
         let probe_schedule = settings.probe_schedule.filter(|steps| !steps.is_empty());
         let probe_schedule = probe_schedule.unwrap_or_else(|| PROBE_SCHEDULE.to_vec());
-        Account { name, gateway, rules, history: settings.history.unwrap_or(HISTORY), probe_schedule }
+        let (gateway, background) = paced(gateway, settings.calls_per_minute.or(capabilities.calls_per_minute));
+        let history = settings.history.unwrap_or(HISTORY);
+        Account { name, gateway, background, rules, history, probe_schedule }
+    }
+}
+
+/// The gateway for those who wait, and for those who do not.
+fn paced(gateway: Arc<dyn Gateway>, calls_per_minute: Option<u32>) -> (Arc<dyn Gateway>, Arc<dyn Gateway>) {
+    match calls_per_minute {
+        Some(calls) => {
+            let limited = Limited::new(gateway, calls);
+            (Arc::new(limited.clone()), Arc::new(limited.in_background()))
+        }
+        None => (gateway.clone(), gateway),
     }
 }
 

@@ -3,12 +3,16 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::domain::{AccountName, NameError, OrderId, OrderRecord, Reference, Rejection, check_number};
+use serde::{Deserialize, Serialize};
 
-use super::{Error, Inner, Ledger};
+use crate::domain::{AccountName, NameError, OrderId, OrderRecord, Reference, RefundKey, Rejection, check_number};
+
+use super::refund::refunded;
+use super::{Error, Inner, Ledger, Refunded};
 
 /// A number as a person gives it: `20170601...`, or with its kind, `order_sn=20170601...`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The kind of number, if given.
     pub kind: Option<String>,
@@ -82,6 +86,17 @@ impl Ledger {
             Some(order) => self.inner.get(&order).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// A refund that is known here, with its order as it stands, without asking anybody.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownRefund`]; storage errors.
+    pub async fn known_refund(&self, account: &AccountName, key: &RefundKey) -> Result<Refunded, Error> {
+        let Some(order) = self.inner.storage.find_refund(account, key).await? else {
+            return Err(Rejection::UnknownRefund { account: account.clone(), key: key.clone() }.into());
+        };
+        refunded(self.inner.get(&order).await?, key, true, None)
     }
 
     /// An order by any of its numbers: as known here, else as the upstream says.

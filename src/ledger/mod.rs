@@ -30,7 +30,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use import::Imported;
 pub use lookup::Wanted;
-pub use queries::RefundQuery;
+pub use queries::{RefundList, RefundQuery, RefundTotal};
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};
 pub use resolve::Ruling;
@@ -42,6 +42,7 @@ use crate::storage::Storage;
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
 use lane::Lanes;
+pub(crate) use refund::{make_key, refunded};
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.
 ///

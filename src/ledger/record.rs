@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::decide::{self, RecordOffline, Refusal};
 use crate::domain::{
     AccountName, Facts, Money, OrderId, OrderRecord, OrderStatus, PaidAtSource, Reference, Rejection, Timestamp,
@@ -12,7 +14,8 @@ use crate::storage::{Claims, TransactError, Transaction};
 use super::{Error, Ledger, Wanted};
 
 /// A payment as the device saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RecordOrder {
     /// The account that was paid.
     pub account: AccountName,

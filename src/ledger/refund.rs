@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::decide::{self, Found, Holder, RefundCommand, Refusal, Repeat, Seen};
 use crate::domain::{
-    AccountName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
+    AccountName, DeviceName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection,
+    Requested,
 };
 use crate::gateway::{ReadError, ReadErrorKind};
 use crate::storage::{Claims, Committed, TransactError, Transaction};
@@ -13,7 +16,8 @@ use super::account::Account;
 use super::{Error, Inner, Ledger, Wanted};
 
 /// When a refund is to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sending {
     /// At once if it can be; else it is queued.
     Now,
@@ -22,7 +26,8 @@ pub enum Sending {
 }
 
 /// A refund as a caller asks for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RefundRequest {
     /// The account of the order.
     pub account: AccountName,
@@ -125,7 +130,7 @@ impl Ledger {
     /// A new refund key: the device's name (its first 12 characters), the time and a random part.
     #[must_use]
     pub fn make_key(&self) -> RefundKey {
-        make_key(self.inner.device.as_str())
+        make_key(&self.inner.device)
     }
 
     /// Withdraws a refund that was not sent, or is proven not executed.
@@ -170,7 +175,8 @@ pub(crate) fn refunded(
     Ok(Refunded { refund, order, replayed, waiting })
 }
 
-fn make_key(device: &str) -> RefundKey {
+/// A new key of that device: the whole of [`Ledger::make_key`].
+pub(crate) fn make_key(device: &DeviceName) -> RefundKey {
     // 12 + 1 + 9 + 9 characters; a device name has only characters that a key may have.
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let letters = |mut bits: u128, count: u32| -> String {
@@ -183,7 +189,7 @@ fn make_key(device: &str) -> RefundKey {
         text.into_iter().map(char::from).collect()
     };
     let unique = uuid::Uuid::now_v7().as_u128();
-    let prefix: String = device.chars().take(12).collect();
+    let prefix: String = device.as_str().chars().take(12).collect();
     // The first 48 bits are milliseconds, so that keys sort by time; the last 62 are random.
     let key = format!("{prefix}-{}{}", letters(unique >> 80, 9), letters(unique, 9));
     RefundKey::new(key).expect("a device name, a dash and 18 letters make a key")
@@ -378,12 +384,13 @@ fn command(account: &Account, request: &RefundRequest, fresh: Option<Seen>) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::make_key;
+    use super::{DeviceName, make_key};
 
     #[test]
     fn a_made_key_begins_with_the_device_and_keeps_to_the_rules() {
         for device in ["till-3", "a-device-with-a-very-long-name"] {
-            let (one, two) = (make_key(device), make_key(device));
+            let name = DeviceName::new(device).expect("a name");
+            let (one, two) = (make_key(&name), make_key(&name));
             assert_ne!(one, two);
             assert!(one.as_str().starts_with(&device[..device.len().min(12)]));
             assert!(one.as_str().len() <= 32);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::decide::{self, Found, Judge, Probed, Seen};
 use crate::domain::{
     AccountName, Answer, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
@@ -14,7 +16,8 @@ use super::account::Account;
 use super::{Error, Inner, Ledger, Refunded, refund};
 
 /// A person's word on a refund.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ruling {
     /// The account.
     pub account: AccountName,

@@ -1,7 +1,8 @@
 //! The cloud function `tillbook`, emulated: the one way by which callers reach `BaaS.refund`.
 //!
 //! A row per refund key is made (`started`) before `BaaS.refund` runs and filled after it; the same key answers what
-//! is stored and refunds nothing; `void` makes a tombstone where nothing is.
+//! is stored and refunds nothing; `void` makes a tombstone where nothing is. A key names a door: behind the shut door
+//! `KEY` the same refund may go out through `KEY.1`.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -142,13 +143,16 @@ fn health(desk: &Desk<'_>) -> Object {
     let enforced = desk.settings.function_index == FunctionIndex::Enforced;
     Object::new()
         .with("index_enforced", Json::Bool(enforced))
-        .with("version", "1")
+        .with("version", "2")
         .with("error", (!enforced).then_some(NOT_ENFORCED))
 }
 
 fn key_of(args: &Fields) -> Result<String, String> {
-    let refused = || "malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -".to_owned();
-    args.filled("refund_key").filter(|key| is_key(key)).ok_or_else(refused)
+    let refused = || {
+        "malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -, after them at most a dot and a count from 1"
+            .to_owned()
+    };
+    args.filled("refund_key").filter(|door| is_door(door)).ok_or_else(refused)
 }
 
 /// The one order number that the arguments name.
@@ -221,6 +225,9 @@ fn refund_row(books: &Bookkeeping, row: &FunctionRow, place: usize) -> Object {
 
 fn void(desk: &mut Desk<'_>, args: &Fields) -> Result<Object, String> {
     let key = key_of(args)?;
+    if !opens(desk.books, &key) {
+        return Ok(state("conflict"));
+    }
     if let Some(answer) = stored(desk.books, &key, Replayed::Yes) {
         return Ok(answer);
     }
@@ -246,14 +253,37 @@ fn prove_index(desk: &Desk<'_>) -> Result<(), String> {
     }
 }
 
-fn is_key(text: &str) -> bool {
-    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+/// A refund key, and for the doors after the first a dot and how many were shut.
+fn is_door(text: &str) -> bool {
+    let (key, shut) = text.split_once('.').unwrap_or((text, "1"));
+    let is_key = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let is_count = shut.bytes().all(|byte| byte.is_ascii_digit()) && !shut.starts_with('0');
+    (1..=32).contains(&key.len()) && is_key(key) && (1..=10).contains(&shut.len()) && is_count
+}
+
+/// The refund key that a door belongs to.
+fn key_of_door(door: &str) -> &str {
+    door.split_once('.').map_or(door, |(key, _)| key)
+}
+
+/// Whether the door before this one is shut; the first has none before it.
+fn opens(books: &Bookkeeping, door: &str) -> bool {
+    let Some((key, shut)) = door.split_once('.') else { return true };
+    let before = match shut.parse::<u64>() {
+        Ok(1) => key.to_owned(),
+        Ok(shut) => format!("{key}.{}", shut.saturating_sub(1)),
+        Err(_) => return false,
+    };
+    books.rows.get(&before).is_some_and(|row| row.state == RowState::Void)
 }
 
 fn refund(desk: &mut Desk<'_>, args: &Fields, course: Course) -> Result<Answer, String> {
     let key = key_of(args)?;
     let (kind, value) = order_of(args)?;
     let amount_fen = amount_of(args)?;
+    if !opens(desk.books, &key) {
+        return Ok(ran(state("conflict")));
+    }
     if let Some(row) = desk.books.rows.get(&key) {
         let same = row.kind == kind && row.value == value && row.amount_fen == Some(amount_fen);
         // A tombstone answers for its key whatever was asked.
@@ -292,7 +322,8 @@ fn run_refund(books: &mut Bookkeeping, now_s: i64, key: &str, course: Course) {
     let Some(row) = books.rows.get(key) else { return };
     let kind = if row.kind == "order_id" { "id" } else { row.kind.as_str() };
     let (order, amount_fen) = (books.order_by(Upstream::Hydrogen, kind, &row.value), row.amount_fen.unwrap_or(0));
-    let draft = Draft { client_no: Some(key.to_owned()), amount_fen, memo: row.memo.clone(), elsewhere: false };
+    let client_no = Some(key_of_door(key).to_owned());
+    let draft = Draft { client_no, amount_fen, memo: row.memo.clone(), elsewhere: false };
     let Some(order) = order.filter(|order| books.orders[*order].is_paid()) else { return };
     let left_fen = books.left_fen(order);
     let refused = match course {
@@ -311,21 +342,19 @@ fn run_refund(books: &mut Bookkeeping, now_s: i64, key: &str, course: Course) {
     (row.refund, row.error) = (Some(refund), refused.map(str::to_owned));
 }
 
-/// Fills a row that was left at `started`: with the refund that ran unrecorded, or by running it now. False when there
-/// is no such row, or when `BaaS.refund` throws.
+/// Fills the row of this refund key that was left at `started`, whichever door it is: with the refund that ran
+/// unrecorded, or by running it now. False when there is no such row, or when `BaaS.refund` throws.
 pub(crate) fn release(books: &mut Bookkeeping, now_s: i64, key: &str, course: Course) -> bool {
-    let started = |books: &Bookkeeping| books.rows.get(key).is_some_and(|row| row.state == RowState::Started);
-    if !started(books) {
-        return false;
-    }
+    let started = |(door, row): &(&String, &FunctionRow)| key_of_door(door) == key && row.state == RowState::Started;
+    let Some(door) = books.rows.iter().find(started).map(|(door, _)| door.clone()) else { return false };
     match books.refund_by(Upstream::Hydrogen, key) {
         Some(ran_already) => {
-            let row = books.rows.get_mut(key).expect("started above");
+            let row = books.rows.get_mut(&door).expect("found above");
             (row.state, row.refund) = (RowState::Done, Some(ran_already));
         }
-        None => run_refund(books, now_s, key, course),
+        None => run_refund(books, now_s, &door, course),
     }
-    !started(books)
+    books.rows[&door].state != RowState::Started
 }
 
 #[cfg(test)]
@@ -339,8 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_short_and_plain() {
-        assert!(is_key("till-3_0Az") && is_key(&"k".repeat(32)));
-        assert!(!is_key("") && !is_key(&"k".repeat(33)) && !is_key("a b") && !is_key("键"));
+    fn keys_are_short_and_plain_and_count_their_doors() {
+        for door in ["till-3_0Az", &"k".repeat(32), "k.1", "k.20", "k.4294967295"] {
+            assert!(is_door(door), "{door}");
+        }
+        for text in ["", &"k".repeat(33), "a b", "键", "k.", ".1", "k.0", "k.01", "k.1.1", "k.x", "k.12345678901"] {
+            assert!(!is_door(text), "{text}");
+        }
     }
 }

@@ -119,6 +119,11 @@ impl<'a> Parts<'a> {
         Some(u64::from_be_bytes(*first))
     }
 
+    /// The time of [`Builder::time`].
+    pub(crate) fn time(&mut self) -> Option<i64> {
+        self.number().map(unsortable)
+    }
+
     /// The time of [`Builder::time_down`].
     pub(crate) fn time_down(&mut self) -> Option<i64> {
         self.number().map(|sortable| unsortable(!sortable))

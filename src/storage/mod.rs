@@ -127,6 +127,16 @@ pub trait Storage: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<DueRefund>, StorageError>>;
 
+    /// Refunds page by page, each with the place to go on `after`: of one state as [`Storage::refunds_in`] sorts them,
+    /// or all of them by account and key. The latter is the order to count in: a refund keeps its place there, so
+    /// that it is met exactly once whatever happens to it meanwhile.
+    fn refunds_after<'a>(
+        &'a self,
+        state: Option<RefundState>,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>>;
+
     /// Entries with a sequence greater than `after`, in order.
     fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>>;
 

@@ -65,7 +65,7 @@ pub struct ScanPage {
     pub next: Option<String>,
 }
 
-/// A refund found by its state.
+/// A refund found by its state or its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueRefund {
     /// Its account.

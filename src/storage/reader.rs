@@ -106,8 +106,36 @@ impl Reader {
             if found.len() == limit {
                 return Ok(Go::Stop);
             }
-            let (account, refund) = state_key(key).ok_or_else(|| records::malformed(key))?;
+            let (_, account, refund) = state_key(key).ok_or_else(|| records::malformed(key))?;
             found.push(DueRefund { account, order: records::order_in(key, order)?, key: refund });
+            Ok(Go::On)
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn refunds_after(
+        &self,
+        state: Option<RefundState>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, DueRefund)>, StorageError> {
+        let all = state.map_or_else(|| Key::from([key::REFUND]), |state| key::states(state).key());
+        let start = match after {
+            Some(token) => key::after(&refund_position(state, token)?),
+            None => Key::clone(&all),
+        };
+        let mut found = Vec::new();
+        view::for_each(&self.view, &start, &key::end_of(&all), &mut |key, order| {
+            if found.len() == limit {
+                return Ok(Go::Stop);
+            }
+            let (token, account, refund) = match state {
+                Some(_) => state_key(key)
+                    .map(|(time, account, refund)| (format!("{time}/{account}/{refund}"), account, refund)),
+                None => refund_key(key).map(|(account, refund)| (format!("{account}/{refund}"), account, refund)),
+            }
+            .ok_or_else(|| records::malformed(key))?;
+            found.push((token, DueRefund { account, order: records::order_in(key, order)?, key: refund }));
             Ok(Go::On)
         })?;
         Ok(found)
@@ -246,9 +274,15 @@ fn time_key(key: &[u8]) -> Option<(i64, OrderId)> {
     Some((micros, OrderId::new(order).ok()?))
 }
 
-fn state_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
+fn state_key(key: &[u8]) -> Option<(i64, AccountName, RefundKey)> {
     let mut parts = Parts::of(key);
-    let (_state, _time) = (parts.byte()?, parts.number()?);
+    let (_state, time) = (parts.byte()?, parts.time()?);
+    let (account, refund) = (parts.text()?, parts.text()?);
+    Some((time, AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
+}
+
+fn refund_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
+    let mut parts = Parts::of(key);
     let (account, refund) = (parts.text()?, parts.text()?);
     Some((AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
 }
@@ -259,8 +293,28 @@ fn token(micros: i64, order: &OrderId) -> String {
 }
 
 fn position(token: &str) -> Result<Key, StorageError> {
-    let unknown = || StorageError::UnknownPage { after: token.chars().take(60).collect() };
+    let unknown = || unknown_page(token);
     let (micros, order) = token.split_once('/').ok_or_else(unknown)?;
     let micros = micros.parse().map_err(|_| unknown())?;
     Ok(key::time(micros, &OrderId::new(order).map_err(|_| unknown())?))
+}
+
+/// Where a page of refunds ended: its key again.
+fn refund_position(state: Option<RefundState>, token: &str) -> Result<Key, StorageError> {
+    let position = || {
+        let (token, refund) = token.rsplit_once('/')?;
+        let refund = RefundKey::new(refund).ok()?;
+        match state {
+            Some(state) => {
+                let (micros, account) = token.split_once('/')?;
+                Some(key::state(state, micros.parse().ok()?, &AccountName::new(account).ok()?, &refund))
+            }
+            None => Some(key::refund(&AccountName::new(token).ok()?, &refund)),
+        }
+    };
+    position().ok_or_else(|| unknown_page(token))
+}
+
+fn unknown_page(token: &str) -> StorageError {
+    StorageError::UnknownPage { after: token.chars().take(60).collect() }
 }

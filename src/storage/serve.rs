@@ -68,6 +68,18 @@ macro_rules! serve_reads {
             Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.refunds_in(state, not_after, limit)))
         }
 
+        fn refunds_after<'a>(
+            &'a self,
+            state: Option<$crate::domain::RefundState>,
+            after: Option<&'a str>,
+            limit: usize,
+        ) -> $crate::BoxFuture<'a, Result<Vec<(String, $crate::storage::DueRefund)>, $crate::storage::StorageError>> {
+            let (reader, after) = (std::sync::Arc::clone(self.reader()), after.map(str::to_owned));
+            Box::pin($crate::storage::serve::off_runtime(move || {
+                reader.open()?.refunds_after(state, after.as_deref(), limit)
+            }))
+        }
+
         fn events(
             &self,
             after: u64,

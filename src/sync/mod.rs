@@ -14,6 +14,8 @@ mod run;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use reconcile::{Difference, DifferenceKind, Kept, Reconciliation, Side, Subject, Tally, Totals};
 pub use report::{AccountReport, Progress, SyncReport};
 pub use run::RunOptions;
@@ -23,7 +25,8 @@ use crate::gateway::{ReadError, ReadErrorKind};
 use crate::ledger::{Account, Error, Ledger};
 
 /// What a sync is to do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SyncOptions {
     /// Only these accounts; all that are connected, if none is named.
     pub accounts: Option<Vec<AccountName>>,

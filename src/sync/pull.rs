@@ -1,114 +1,104 @@
-//! Facts in: the upstream's orders, page by page, each page one durable write.
+//! Facts in: what the upstream lists, and what no list brings one by one.
+//!
+//! `list` reads pages from where the last round ended, each page one durable write; `cursor` is what is
+//! kept of that between rounds; `unfinished` asks for single orders. All of it is asked in the background:
+//! it leaves half of the account's turns to customers. Start reading at [`pull`].
 
-use std::collections::HashSet;
+mod cursor;
+mod list;
+mod unfinished;
 
-use crate::domain::OrderStatus;
-use crate::gateway::{Mentioned, OrderFilter, PageAt};
-use crate::ledger::{Account, Error, Ledger, Wanted};
+use crate::domain::{Facts, Reference};
+use crate::gateway::ReadError;
+use crate::ledger::{Account, Error, Ledger};
 
-use super::{AccountReport, Progress, Reach, Watcher};
+use super::{AccountReport, Reach, Watcher};
 
-/// Rows per page: what every upstream gives (Fubei's bill documents 100 as its most).
-const PAGE: u32 = 100;
+/// What pulling one account has in hand.
+struct Pull<'a> {
+    ledger: &'a Ledger,
+    account: &'a Account,
+    report: &'a mut AccountReport,
+    watcher: &'a Watcher,
+}
 
-/// A bound on pages in one round: an upstream whose pages never end must not keep a till busy for ever.
-const PAGES: u64 = 10_000;
+/// Why a part of a round ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It read all there is to read.
+    Done,
+    /// It could not go on; where it was is kept, and what stopped it is in the report.
+    Stopped,
+}
 
-/// Lists the account's orders of its `history`, newest first, to the end.
+/// What came of asking for one order.
+enum Fetched {
+    /// What the upstream says is kept here, or was refused with a line in the report.
+    Told,
+    /// The upstream says it has no such order.
+    Unknown,
+    /// This order cannot be asked for, or read; others may.
+    Failed(ReadError),
+    /// Nothing can be asked for now.
+    OutOfReach(ReadError),
+}
+
+/// Brings in the account's orders: those listed since the last round, and those unfinished that no list
+/// brings.
+///
+/// Dropping it loses nothing: what came in is on disk, and so is where to go on.
 pub(super) async fn pull(
     ledger: &Ledger,
     account: &Account,
     report: &mut AccountReport,
     watcher: &Watcher,
 ) -> Result<(), Error> {
-    let capabilities = account.gateway.capabilities();
-    if !capabilities.lists_orders {
-        return Ok(());
+    let mut pull = Pull { ledger, account, report, watcher };
+    if account.gateway.capabilities().lists_orders && list::list(&mut pull).await? == End::Stopped {
+        return Ok(()); // one by one it would only be refused again
     }
-    let from = ledger.inner.now().saturating_sub(account.history);
-    let from = capabilities.lists_by_time.then_some(from);
-    let filter = OrderFilter { from, ..OrderFilter::default() };
-    let mut offset = 0;
-    let mut listed = 0;
-    let mut seen = HashSet::new();
-    for _ in 0..PAGES {
-        let page = match account.gateway.list_orders(&filter, PageAt { offset, limit: PAGE }).await {
-            Ok(page) => page,
+    unfinished::unfinished(&mut pull).await
+}
+
+impl Pull<'_> {
+    /// Takes a page of facts in, in one durable write, and counts it.
+    async fn take_in(&mut self, orders: Vec<Facts>) -> Result<(), Error> {
+        let imported = self.ledger.inner.import_page(self.account, orders).await?;
+        self.report.orders_new += imported.new;
+        self.report.orders_changed += imported.changed;
+        self.report.orders_unchanged += imported.unchanged;
+        imported.refused.into_iter().for_each(|(order, why)| self.report.problem(format!("order {order}: {why}")));
+        Ok(())
+    }
+
+    /// Asks for one order and takes in what is told.
+    async fn fetch(&mut self, numbers: &[Reference]) -> Result<Fetched, Error> {
+        match self.account.background.fetch_order(numbers).await {
+            Ok(Some(facts)) => {
+                self.take_in(vec![facts]).await?;
+                Ok(Fetched::Told)
+            }
+            Ok(None) => Ok(Fetched::Unknown),
+            Err(error) if Reach::after(&error) == Reach::No => Ok(Fetched::OutOfReach(error)),
+            Err(error) => Ok(Fetched::Failed(error)),
+        }
+    }
+
+    /// A cursor's text, as this version wrote it; one that cannot be read is said so and left behind, for
+    /// reading anew loses nothing.
+    async fn cursor<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Error> {
+        let Some(text) = self.ledger.inner.storage.cursor(name).await? else { return Ok(None) };
+        match serde_json::from_str(&text) {
+            Ok(cursor) => Ok(Some(cursor)),
             Err(error) => {
-                report.problem(format!("orders could not be listed from row {offset}: {error}"));
-                return Ok(());
+                self.report.problem(format!("the position {name} cannot be read, so it begins anew: {error}"));
+                Ok(None)
             }
-        };
-        report.pages += 1;
-        let mentioned = page.mentioned.len() as u64;
-        if !meet(ledger, account, page.mentioned, report).await? {
-            return Ok(());
-        }
-        page.bad_rows.iter().for_each(|row| report.problem(format!("{}: {}", row.path, row.why)));
-        // Pages shift while orders arrive: the same order may come twice, and counts once.
-        let orders: Vec<_> = page.orders.into_iter().filter(|facts| seen.insert(facts.native.clone())).collect();
-        let (rows, total) = (mentioned + orders.len() as u64, page.total);
-        let imported = ledger.inner.import_page(account, orders).await?;
-        report.orders_new += imported.new;
-        report.orders_changed += imported.changed;
-        report.orders_unchanged += imported.unchanged;
-        imported.refused.into_iter().for_each(|(order, why)| report.problem(format!("order {order}: {why}")));
-        listed += rows;
-        watcher(&Progress::Page { account: account.name.clone(), orders: listed, total });
-        match page.next {
-            Some(next) if next > offset => offset = next,
-            _ => return Ok(()),
         }
     }
-    report.problem(format!("the list did not end within {PAGES} pages"));
-    Ok(())
-}
 
-/// Fetches the orders that a page only named and of which less is known here: none at all, or not that
-/// they are paid, which is why the page names them. `false`: the upstream cannot be reached any more, so
-/// the round's list ends here.
-async fn meet(
-    ledger: &Ledger,
-    account: &Account,
-    mentioned: Vec<Mentioned>,
-    report: &mut AccountReport,
-) -> Result<bool, Error> {
-    for mention in mentioned {
-        let wanted = Wanted::from(mention.number);
-        match meet_one(ledger, account, &wanted, report).await {
-            Ok(()) => {}
-            Err(Error::Upstream { error, .. }) if Reach::after(&error) == Reach::No => {
-                report.problem(format!("orders could not be fetched from {wanted} on: {error}"));
-                return Ok(false);
-            }
-            Err(error @ (Error::Upstream { .. } | Error::Rejected(_) | Error::Name(_))) => {
-                report.problem(format!("order {wanted}: {error}"));
-            }
-            Err(error) => return Err(error),
-        }
+    async fn put_cursor<T: serde::Serialize>(&self, name: &str, cursor: &T) -> Result<(), Error> {
+        let text = serde_json::to_string(cursor).expect("times and numbers written to memory");
+        Ok(self.ledger.inner.storage.put_cursor(name, text).await?)
     }
-    Ok(true)
-}
-
-async fn meet_one(
-    ledger: &Ledger,
-    account: &Account,
-    wanted: &Wanted,
-    report: &mut AccountReport,
-) -> Result<(), Error> {
-    let known = ledger.known_order(&account.name, wanted).await?;
-    let before = match known {
-        Some(record) if !record.provisional && record.facts.status == OrderStatus::Paid => {
-            report.orders_unchanged += 1;
-            return Ok(());
-        }
-        known => known.map(|record| record.version),
-    };
-    let after = ledger.fetch(&account.name, wanted).await?.version;
-    match before {
-        None => report.orders_new += 1,
-        Some(before) if before == after => report.orders_unchanged += 1,
-        Some(_) => report.orders_changed += 1,
-    }
-    Ok(())
 }

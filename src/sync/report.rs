@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{AccountName, RefundKey, RefundState};
 
 /// What a sync did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncReport {
     /// By account.
     pub accounts: BTreeMap<AccountName, AccountReport>,
@@ -23,7 +23,7 @@ impl SyncReport {
 }
 
 /// What a sync did for one account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountReport {
     /// Pages listed.
     pub pages: u64,

@@ -13,7 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ledger", &["domain", "gateway", "storage"]),
     ("sync", &["domain", "gateway", "storage", "ledger"]),
     ("sandbox", &["domain"]),
-    ("cli", &["domain", "gateway", "storage", "clients", "ledger", "sync", "sandbox"]),
+    ("serve", &["domain", "gateway", "storage", "ledger", "sync"]),
+    ("cli", &["domain", "gateway", "storage", "clients", "ledger", "sync", "serve", "sandbox"]),
 ];
 
 /// What the domain must never touch: clocks, disks, threads, floats.

@@ -6,4 +6,9 @@ mod malformed;
 mod owner;
 mod queue;
 mod refund;
+#[cfg(unix)]
+mod resolve;
+#[cfg(unix)]
+mod run;
+mod shift;
 mod specs;

@@ -8,6 +8,7 @@ use tillbook::clients::hydrogen::{HydrogenGateway, HydrogenSettings, OrdersFrom}
 use tillbook::domain::{DeviceName, Money, Reference, Refund, RefundKey, RefundState, Requested, Timestamp};
 use tillbook::gateway::RefundCall;
 
+mod doors;
 mod refunds;
 mod samples;
 mod sandbox;

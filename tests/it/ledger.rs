@@ -9,8 +9,8 @@ use std::time::Duration;
 use tillbook::domain::{BlockReason, Event, OrderStatus};
 use tillbook::gateway::ReadErrorKind;
 use tillbook::{
-    AccountName, AccountSettings, DeviceName, Error, Ledger, Money, Reference, RefundKey, RefundQuery, RefundRequest,
-    RefundState, Refunded, Rejection, Repeat, Requested, Sending, SyncOptions, Wanted,
+    AccountName, AccountSettings, DeviceName, Error, Ledger, Money, Page, Reference, RefundKey, RefundQuery,
+    RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending, SyncOptions, Wanted,
 };
 
 use crate::ledger_races::until;
@@ -111,7 +111,7 @@ async fn what_is_refused_on_what_is_known_here_makes_no_call() {
     assert_eq!(rejection(ledger.refund(request(&order, "a", "80.01")).await).kind(), "over_refundable");
     assert_eq!(rejection(ledger.refund(request(&order, "a", "0")).await).kind(), "malformed");
     assert_eq!(desk.calls(), calls);
-    assert_eq!(ledger.refunds(&RefundQuery::default(), 10).await.expect("reads"), []);
+    assert_eq!(ledger.refunds(&RefundQuery::default(), &Page::default()).await.expect("reads").refunds, []);
 }
 
 #[tokio::test]
@@ -306,8 +306,8 @@ async fn dropping_the_callers_future_at_any_await_ends_as_if_it_had_been_awaited
         desk.gate.add_permits(1_000_000 - calls);
         // Nobody asks again: it gets there by itself.
         until("the refund ends", async || {
-            let refunds = ledger.refunds(&RefundQuery::default(), 10).await.expect("reads");
-            refunds.iter().any(|(_, refund)| refund.state == RefundState::Succeeded)
+            let found = ledger.refunds(&RefundQuery::default(), &Page::default()).await.expect("reads");
+            found.refunds.iter().any(|(_, refund)| refund.state == RefundState::Succeeded)
         })
         .await;
         assert_eq!((desk.executed(&key("a")), desk.refund_calls()), (1, 1), "{calls} calls, {polls} polls");

@@ -7,11 +7,16 @@ mod fubei;
 mod hydrogen;
 mod ledger;
 mod ledger_kill;
+mod ledger_queries;
 mod ledger_races;
 mod ledger_sync;
+mod limited;
 mod outside;
+mod pull;
 mod reconcile;
 mod sandbox;
+#[cfg(unix)]
+mod serve;
 mod specs;
 mod storage;
 mod support;

@@ -7,5 +7,6 @@ mod disk;
 mod faulty;
 mod fixture;
 mod kill;
+mod paging;
 mod reopen;
 mod suite;

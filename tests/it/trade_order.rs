@@ -8,6 +8,7 @@ use tillbook::clients::trade_order::{TradeOrderGateway, TradeOrderSettings};
 use tillbook::domain::{DeviceName, Money, Reference, Refund, RefundKey, RefundState, Requested, Timestamp};
 use tillbook::gateway::RefundCall;
 
+mod evidence;
 mod refunds;
 mod samples;
 mod sandbox;

@@ -10,16 +10,15 @@ use crate::cli::{json, table};
 
 /// Withdraws it; a second time answers as it stands.
 pub(crate) async fn run(session: &Session, args: CancelArgs) -> Result<Exit, Failure> {
-    let RefundName { account, key } = args.refund()?;
+    let RefundName { account, key } = args.refund.name()?;
     session.account(&account)?;
     // No account is connected: withdrawing what was never sent asks nobody.
-    let canceled =
-        session.owning(&[], async |ledger| Ok(ledger.cancel(&account, &key, args.by.clone()).await?)).await?;
+    let canceled = session.at_desk(&[], async |desk| desk.cancel(&account, &key, args.by).await).await?;
     let document = json!({
         "refund": json::refund(&canceled.refund),
         "order": json::order(&canceled.order),
         "replayed": canceled.replayed,
     });
-    session.output.result(&document, || table::refunded(&canceled.refund, &canceled.order))?;
+    session.output.result(&document, || table::refunded_told(&canceled.refund, &canceled.order))?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! One file per command. A command prints its result on stdout and answers with the exit code; a failure is printed
 //! by the caller.
 
+mod approve;
 mod cancel;
 mod check;
 mod completions;
@@ -11,6 +12,8 @@ mod reconcile;
 mod record;
 mod refund;
 mod refunds;
+mod resolve;
+mod run;
 mod sandbox;
 mod show;
 mod specs;
@@ -39,6 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&session()?, &args).await,
         Command::Sync(args) => sync::run(&session()?, &args).await,
         Command::Reconcile(args) => reconcile::run(&session()?, &args).await,
+        Command::Run(args) => run::run(&session()?, &args).await,
         Command::Orders(args) => orders::run(&session()?, args).await,
         Command::Show(args) => show::show(&session()?, &args.order).await,
         Command::Fetch(args) => show::fetch(&session()?, &args.order).await,
@@ -46,6 +50,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Refund(args) => refund::run(&session()?, args).await,
         Command::Refunds(args) => refunds::run(&session()?, args).await,
         Command::Cancel(args) => cancel::run(&session()?, args).await,
+        Command::Approve(args) => approve::run(&session()?, args).await,
+        Command::Resolve(args) => resolve::run(&session()?, args).await,
         Command::Verify => verify::run(&session()?).await,
     }
 }

@@ -1,5 +1,7 @@
 //! `orders`: known orders, newest first, page by page.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tillbook::{OrderQuery, Page, RefundStatus};
 
@@ -7,6 +9,9 @@ use crate::cli::args::{OrdersArgs, RefundStatusWord};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::session::Session;
 use crate::cli::{json, table};
+
+/// Upstreams tell when an order was paid to the second.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Lists them, from what is known here.
 pub(crate) async fn run(session: &Session, args: OrdersArgs) -> Result<Exit, Failure> {
@@ -20,8 +25,9 @@ pub(crate) async fn run(session: &Session, args: OrdersArgs) -> Result<Exit, Fai
             RefundStatusWord::Complete => RefundStatus::Complete,
         }),
         payment_method: args.payment_method.map(Into::into),
-        from: args.paid_from,
-        to: args.paid_to,
+        from: args.paid_from.or(args.around.map(|at| at.saturating_sub(args.within))),
+        // The query's end is not included, a remembered minute is.
+        to: args.paid_to.or(args.around.map(|at| at.saturating_add(args.within).saturating_add(SECOND))),
         amount: args.amount,
     };
     let page = Page { limit: usize::try_from(args.limit).unwrap_or(usize::MAX), after: args.page };

@@ -17,7 +17,7 @@ pub(crate) async fn run(session: &Session, args: RecordArgs) -> Result<Exit, Fai
         by: args.by,
     };
     let account = std::slice::from_ref(&args.account);
-    let record = session.owning(account, async |ledger| Ok(ledger.record_order(order).await?)).await?;
+    let record = session.at_desk(account, async |desk| desk.record_order(order).await).await?;
     session.output.result(&json::order(&record), || table::order(&record))?;
     Ok(Exit::Done)
 }

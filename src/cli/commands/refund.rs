@@ -1,7 +1,7 @@
 //! `refund`: the command that this program exists for. All rules are the ledger's.
 
-use serde_json::json;
-use tillbook::{Error, Ledger, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
+use serde_json::{Value, json};
+use tillbook::{Error, RefundKey, RefundRequest, RefundState, Refunded, Rejection, Repeat, Requested, Sending};
 
 use crate::cli::args::RefundArgs;
 use crate::cli::exit::{Exit, Failure, kind_of_state};
@@ -25,13 +25,15 @@ pub(crate) async fn run(session: &Session, args: RefundArgs) -> Result<Exit, Fai
 async fn send(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
     let account = [args.order.account.clone()];
     let refunded = session
-        .owning(&account, async |ledger| {
-            let request = request(ledger, &args);
+        .at_desk(&account, async |desk| {
+            let request = request(&args, || desk.make_key());
+            let key = request.key.clone();
             if args.key.is_none() {
                 // Before anything is sent: whoever loses this process can still ask what became of its refund.
-                session.output.note(format!("refund key 退款单号: {}", request.key));
+                session.output.note(format!("refund key 退款单号: {key}"));
             }
-            Ok(ledger.refund(request).await?)
+            let refunded = desk.refund(request).await;
+            refunded.map_err(|failure| if failure.kind() == "unanswered" { unanswered(failure, &key) } else { failure })
         })
         .await?;
     print(session.output, &refunded, Mode::Real)
@@ -47,7 +49,7 @@ async fn dry_run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
     let would = session
         .reading_if_any(async |ledger| {
             ledger.connect(name.clone(), gateway, settings(account))?;
-            Ok(ledger.dry_run(request(ledger, &args)).await?)
+            Ok(ledger.dry_run(request(&args, || ledger.make_key())).await?)
         })
         .await;
     match would {
@@ -58,12 +60,19 @@ async fn dry_run(session: &Session, args: RefundArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn request(ledger: &Ledger, args: &RefundArgs) -> RefundRequest {
+/// The till ended under the refund: only the key can tell what became of it.
+fn unanswered(failure: Failure, key: &RefundKey) -> Failure {
+    failure
+        .hint(format!("ask for the same refund again with --key {key}: it is answered, and never sent twice"))
+        .fact("key", key.as_str())
+}
+
+fn request(args: &RefundArgs, make_key: impl FnOnce() -> RefundKey) -> RefundRequest {
     RefundRequest {
         account: args.order.account.clone(),
         order: args.order.wanted.clone(),
         requested: args.amount.map_or(Requested::All, Requested::Exactly),
-        key: args.key.clone().unwrap_or_else(|| ledger.make_key()),
+        key: args.key.clone().unwrap_or_else(make_key),
         memo: args.memo.clone(),
         by: args.by.clone(),
         expect_refundable: args.expect_refundable,
@@ -87,17 +96,25 @@ fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failur
         "waiting": waiting,
         "dry_run": mode == Mode::DryRun,
     });
+    if mode == Mode::DryRun {
+        // Nothing happened that a customer could be told of.
+        document["refund"]["customer"] = Value::Null;
+    }
     if let Some(failure) = &failure {
         document["error"] = failure.error_json();
     }
     output.result(&document, || match mode {
-        Mode::Real => table::refunded(refund, order),
+        Mode::Real => table::refunded_told(refund, order),
         Mode::DryRun => format!("would be held (nothing was written or sent):\n{}", table::refunded(refund, order)),
     })?;
     if *replayed {
         output.note("this refund had been asked for before; this is how it stands now");
     }
-    if let Some(waiting) = waiting {
+    if refund.awaits_approval && mode == Mode::Real {
+        let (account, key) = (&order.account, &refund.key);
+        output.note("it waits for a manager's approval 待批准, and its amount is held");
+        output.note(format!("hint: tillbook approve {account}:{key} --by NAME"));
+    } else if let Some(waiting) = waiting {
         output.note(format!("it waits: {waiting}"));
         output.note("hint: tillbook sync sends it");
     }
@@ -108,16 +125,16 @@ fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failur
 fn unsettled(refunded: &Refunded) -> Option<Failure> {
     let refund = &refunded.refund;
     let kind = kind_of_state(refund.state)?;
-    let key = &refund.key;
+    let (account, key) = (&refunded.order.account, &refund.key);
     let words = refund.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     let failure = match refund.state {
         RefundState::Declined => Failure::new(kind, format!("the upstream declined refund {key}{words}")),
         RefundState::Sending | RefundState::InDoubt => {
             Failure::new(kind, format!("nobody knows yet whether refund {key} was executed{words}"))
-                .hint("its amount stays held; ask the upstream's back office, never refund again under another key")
+                .hint(format!("its amount stays held; never refund it again under another key. The evidence: tillbook resolve {account}:{key}"))
         }
         RefundState::Review => Failure::new(kind, format!("refund {key} waits for a person{words}"))
-            .hint("see: tillbook refunds --state review"),
+            .hint(format!("the evidence: tillbook resolve {account}:{key}")),
         state => Failure::new(kind, format!("refund {key} is {state} {}", state.chinese())),
     };
     Some(failure.fact("key", key.as_str()).fact("state", refund.state.as_str()).fact("code", refund.code.clone()))

@@ -19,7 +19,7 @@ pub(crate) async fn show(session: &Session, order: &OrderName) -> Result<Exit, F
 /// Asks the upstream now, keeps what it says, and prints it.
 pub(crate) async fn fetch(session: &Session, order: &OrderName) -> Result<Exit, Failure> {
     let account = std::slice::from_ref(&order.account);
-    let record = session.owning(account, async |ledger| Ok(ledger.fetch(&order.account, &order.wanted).await?)).await?;
+    let record = session.at_desk(account, async |desk| desk.fetch(&order.account, &order.wanted).await).await?;
     print(session, &record)
 }
 

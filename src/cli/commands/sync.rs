@@ -20,10 +20,10 @@ pub(crate) async fn run(session: &Session, args: &AccountsArgs) -> Result<Exit, 
     let bars = Arc::new(Bars::new(session.output));
     let options = SyncOptions { accounts: Some(names.clone()) };
     let report = session
-        .owning(&names, async |ledger| {
+        .at_desk(&names, async |desk| {
             let bars = bars.clone();
             let watcher = move |progress: &Progress| bars.show(progress);
-            Ok(ledger.sync(&options, &watcher).await?)
+            desk.sync(&options, &watcher).await
         })
         .await?;
     bars.clear();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tillbook::Money;
+
 use super::secret::Secret;
 use super::section::Section;
 use crate::cli::exit::Failure;
@@ -13,13 +15,17 @@ const COMMON: &[&str] = &[
     "timeout",
     "connect_timeout",
     "proxy",
-    "rate_per_second",
-    "probe_schedule",
+    "calls_per_minute",
     "refund_window",
     "refunds_per_order",
     "refund_interval",
     "sole_refunder",
     "history",
+    "hold_above",
+    "provisional_for",
+    "review_after",
+    "probe_schedule",
+    "resend_after_silence",
 ];
 
 /// The keys of one kind of gateway each.
@@ -45,8 +51,8 @@ pub(crate) struct Account {
     pub(crate) connect_timeout: Option<Duration>,
     /// A proxy's URL, which may hold a password.
     pub(crate) proxy: Option<Secret>,
-    /// How many calls a second, at most.
-    pub(crate) rate_per_second: Option<u32>,
+    /// How many calls a minute, at most.
+    pub(crate) calls_per_minute: Option<u32>,
     /// How long after the payment refunds are taken.
     pub(crate) refund_window: Option<Duration>,
     /// How many refunds an order may have.
@@ -57,6 +63,16 @@ pub(crate) struct Account {
     pub(crate) sole_refunder: Option<bool>,
     /// How far back a sync reads.
     pub(crate) history: Option<Duration>,
+    /// Refunds above this wait until somebody approves them.
+    pub(crate) hold_above: Option<Money>,
+    /// How long an order recorded offline may be unknown upstream.
+    pub(crate) provisional_for: Option<Duration>,
+    /// How long a refund may be in doubt before a person is asked.
+    pub(crate) review_after: Option<Duration>,
+    /// When refunds that are not settled are asked about.
+    pub(crate) probe_schedule: Option<Vec<Duration>>,
+    /// After how long a silence a refund is sent again; never, unless set.
+    pub(crate) resend_after_silence: Option<Duration>,
 }
 
 /// A gateway's own keys.
@@ -127,6 +143,7 @@ impl Account {
             OWN.iter().map(|(name, keys)| (format!("{name} accounts"), *keys)).collect();
         let elsewhere: Vec<(&str, &str)> =
             owners.iter().flat_map(|(owner, keys)| keys.iter().map(|key| (*key, owner.as_str()))).collect();
+        section.renamed("rate_per_second", "is now `calls_per_minute`, and counts calls a minute")?;
         section.only(&known, &elsewhere)?;
         let upstream = match gateway {
             "fubei" => Upstream::Fubei {
@@ -138,20 +155,23 @@ impl Account {
             "trade_order" => Upstream::TradeOrder { token: section.required_secret("token")? },
             _ => hydrogen(section)?,
         };
-        // For those who ask about refunds in doubt on a schedule: checked with the rest, so that a slip shows at once.
-        section.durations("probe_schedule")?;
         let account = Account {
             upstream,
             base_url: section.required_text("base_url")?,
             timeout: section.duration("timeout")?,
             connect_timeout: section.duration("connect_timeout")?,
             proxy: section.secret("proxy")?,
-            rate_per_second: small(section, "rate_per_second", 1, 10_000)?,
+            calls_per_minute: small(section, "calls_per_minute", 1, 1_000_000)?,
             refund_window: section.duration("refund_window")?,
             refunds_per_order: small(section, "refunds_per_order", 1, 10_000)?,
             refund_interval: section.duration("refund_interval")?,
             sole_refunder: section.truth("sole_refunder")?,
             history: section.duration("history")?,
+            hold_above: section.amount("hold_above")?,
+            provisional_for: section.duration("provisional_for")?,
+            review_after: section.duration("review_after")?,
+            probe_schedule: schedule(section)?,
+            resend_after_silence: section.duration_or_never("resend_after_silence")?,
         };
         Ok(account)
     }
@@ -178,4 +198,14 @@ fn hydrogen(section: &Section<'_>) -> Result<Upstream, Failure> {
 
 fn small(section: &Section<'_>, key: &str, least: u64, most: u64) -> Result<Option<u32>, Failure> {
     Ok(section.number(key, least, most)?.and_then(|number| u32::try_from(number).ok()))
+}
+
+fn schedule(section: &Section<'_>) -> Result<Option<Vec<Duration>>, Failure> {
+    match section.durations("probe_schedule")? {
+        // One that never waits would ask without end.
+        Some(steps) if steps.is_empty() || steps.iter().any(Duration::is_zero) => {
+            Err(section.fault("probe_schedule", "must have at least one duration, each above zero"))
+        }
+        steps => Ok(steps),
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tillbook::Money;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -44,6 +45,8 @@ impl Source<'_> {
     }
 }
 
+const WANTED_AMOUNT: &str = "must be an amount in yuan in quotes, with two decimals at most: \"500.00\"";
+
 /// One table of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Section<'a> {
@@ -74,6 +77,14 @@ impl<'a> Section<'a> {
         let nearest = nearest(name, known);
         let text = format!("unknown key `{name}` {}; the nearest known one is `{nearest}`", self.place());
         Err(self.source.fault(at, text).fact("key", name).fact("nearest", nearest))
+    }
+
+    /// Refuses a key that has another name by now.
+    pub(crate) fn renamed(&self, old: &str, what: &str) -> Result<(), Failure> {
+        match self.get(old) {
+            None => Ok(()),
+            Some((at, _)) => Err(self.wrong(at, old, what)),
+        }
     }
 
     /// A text.
@@ -127,6 +138,30 @@ impl<'a> Section<'a> {
     pub(crate) fn duration(&self, key: &str) -> Result<Option<Duration>, Failure> {
         let Some((at, value)) = self.get(key) else { return Ok(None) };
         self.as_duration(at, key, value).map(Some)
+    }
+
+    /// A duration in quotes, or `"never"`, which is none.
+    pub(crate) fn duration_or_never(&self, key: &str) -> Result<Option<Duration>, Failure> {
+        match self.get(key) {
+            None => Ok(None),
+            Some((_, DeValue::String(text))) if text.as_ref() == "never" => Ok(None),
+            Some((_, DeValue::String(text))) if duration::parse(text).is_ok_and(|wait| !wait.is_zero()) => {
+                self.duration(key)
+            }
+            Some((at, _)) => Err(self.wrong(at, key, "must be \"never\" or a duration above zero in quotes: \"90d\"")),
+        }
+    }
+
+    /// An amount in yuan, in quotes: as a number it would be a float.
+    pub(crate) fn amount(&self, key: &str) -> Result<Option<Money>, Failure> {
+        match self.get(key) {
+            None => Ok(None),
+            Some((at, DeValue::String(text))) => match text.parse() {
+                Ok(amount) => Ok(Some(amount)),
+                Err(_) => Err(self.wrong(at, key, WANTED_AMOUNT)),
+            },
+            Some((at, _)) => Err(self.wrong(at, key, WANTED_AMOUNT)),
+        }
     }
 
     /// A list of durations in quotes.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tillbook::AccountSettings;
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -13,11 +15,17 @@ secret = { env = "FUBEI_SECRET" }
 refund_interval = "0s"
 refund_window = "90d"
 probe_schedule = ["30s", "2m"]
+calls_per_minute = 600
+hold_above = "500.00"
+provisional_for = "2d"
+review_after = "72h"
+resend_after_silence = "never"
 [accounts.shop-2]
 gateway = "trade_order"
 base_url = "http://127.0.0.1:8100"
 token = { file = "keys/token" }
 timeout = "2s"
+resend_after_silence = "30d"
 [accounts.shop-3]
 gateway = "hydrogen"
 base_url = "http://127.0.0.1:8100"
@@ -48,6 +56,29 @@ fn paths_are_relative_to_the_file_and_defaults_are_filled_in() {
         if path == Path::new("etc/keys/token")));
     assert!(matches!(&shop("shop-3").upstream, Upstream::Hydrogen { refund_function, orders: OrdersBy::Function, .. }
         if refund_function == "tillbook"));
+}
+
+#[test]
+fn what_an_account_says_reaches_the_ledger() {
+    let config = parse(GOOD).expect("a configuration");
+    let settings = |name| {
+        let account = config.account(&AccountName::new(name).expect("a name")).expect("an account");
+        crate::cli::session::settings(account)
+    };
+    let days = |count: u64| Some(Duration::from_secs(count * 86_400));
+    let want = AccountSettings {
+        refund_window: days(90),
+        refund_interval: Some(Duration::ZERO),
+        hold_above: Some("500.00".parse().expect("an amount")),
+        provisional_for: days(2),
+        review_after: days(3),
+        probe_schedule: Some(vec![Duration::from_secs(30), Duration::from_secs(120)]),
+        calls_per_minute: Some(600),
+        ..AccountSettings::default()
+    };
+    assert_eq!(settings("shop-1"), want);
+    assert_eq!(settings("shop-2"), AccountSettings { resend_after_silence: days(30), ..AccountSettings::default() });
+    assert_eq!(settings("shop-3"), AccountSettings::default());
 }
 
 #[test]
@@ -97,6 +128,34 @@ fn each_fault_names_file_line_and_key() {
         (
             with("probe_schedule = [\"30s\", \"2w\"]"),
             "6: `probe_schedule` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\"",
+        ),
+        (
+            with("probe_schedule = [\"0s\"]"),
+            "6: `probe_schedule` in [accounts.shop-1]: must have at least one duration, each above zero",
+        ),
+        (
+            with("rate_per_second = 2"),
+            "6: `rate_per_second` in [accounts.shop-1]: is now `calls_per_minute`, and counts calls a minute",
+        ),
+        (
+            with("calls_per_minute = 0"),
+            "6: `calls_per_minute` in [accounts.shop-1]: must be a whole number from 1 to 1000000",
+        ),
+        (
+            with("hold_above = 500.00"),
+            "6: `hold_above` in [accounts.shop-1]: must be an amount in yuan in quotes, with two decimals at most: \"500.00\"",
+        ),
+        (
+            with("hold_above = \"500.001\""),
+            "6: `hold_above` in [accounts.shop-1]: must be an amount in yuan in quotes, with two decimals at most: \"500.00\"",
+        ),
+        (
+            with("resend_after_silence = \"0s\""),
+            "6: `resend_after_silence` in [accounts.shop-1]: must be \"never\" or a duration above zero in quotes: \"90d\"",
+        ),
+        (
+            with("review_after = 72"),
+            "6: `review_after` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\"",
         ),
         (with("sole_refunder = \"no\""), "6: `sole_refunder` in [accounts.shop-1]: must be true or false"),
         (

@@ -254,7 +254,8 @@ impl FubeiGateway {
         refunds::after_refusal(&refusal.code, &refusal.words(), row, &books, now())
     }
 
-    async fn ask(&self, about: &RefundCall) -> Result<Answer, ReadError> {
+    /// Asks by our own number, and without a clear answer for the books.
+    async fn ask(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
         let query = self.refund_query(about).await;
         let row = match query {
             Seen::Failed(failure) => return Err(classify::read_error("refund.query", &failure)),
@@ -264,12 +265,12 @@ impl FubeiGateway {
             query => refunds::row(&query, about),
         };
         if matches!(row, Row::Ours { .. }) {
-            return Ok(refunds::of_row(row, None, now()));
+            return Ok(refunds::found(row, None, asked_at, now()));
         }
         // No proof either way, after any time: the books are added for the person who will decide.
         let statistics = self.statistics(&about.native).await;
         let books: Books = refunds::books(statistics, &about.native, about.baseline.as_ref());
-        Ok(refunds::of_row(row, Some(&books), now()))
+        Ok(refunds::found(row, Some(&books), asked_at, now()))
     }
 
     /// A bill of one second: any judgement but one of the signature proves it accepted.
@@ -320,12 +321,14 @@ impl Gateway for FubeiGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: true,
+            lists_every_order: false,
             client_refund_number: true,
             lists_refunds: false,
             fence: false,
             fetch_by: FETCH_BY,
             refund_window: Some(Duration::from_secs(90 * 24 * 60 * 60)),
             refunds_per_order: Some(10),
+            calls_per_minute: None,
         }
     }
 
@@ -344,11 +347,10 @@ impl Gateway for FubeiGateway {
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
             let asked_at = now();
-            let answer = match self.ask(call).await {
-                Err(error) if self.renew_after(&error) => self.ask(call).await?,
-                asked => asked?,
-            };
-            Ok(Finding::new(answer, asked_at))
+            match self.ask(call, asked_at).await {
+                Err(error) if self.renew_after(&error) => self.ask(call, asked_at).await,
+                asked => asked,
+            }
         })
     }
 

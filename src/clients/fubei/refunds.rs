@@ -6,7 +6,7 @@
 use crate::clients::decode::SeenRefund;
 use crate::clients::fields::{Strange, instant, money};
 use crate::clients::wire::{Text, Yuan};
-use crate::domain::{Answer, Baseline, Money, Outcome, Reference, RefundKey, Timestamp};
+use crate::domain::{Answer, Baseline, Finding, Money, Outcome, Reference, RefundKey, Timestamp};
 use crate::gateway::RefundCall;
 
 use super::api::open::RefundStatus;
@@ -18,7 +18,7 @@ use super::orders::{Refunds, refunds_of};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Row {
     /// Its row, which bears our own number, amount and order.
-    Ours { outcome: Outcome, refund_sn: Option<String>, code: String, words: String },
+    Ours { outcome: Outcome, refund_sn: Option<String>, code: String, words: String, line: String },
     /// A row that is not clearly ours, or a word nobody knows: proves nothing.
     Unclear(String),
     /// The gateway knows no refund of that number.
@@ -76,17 +76,31 @@ fn judge_row(refund: &types::Refund, code: &str, message: Option<&str>, call: &R
     if outcome == Outcome::InDoubt {
         return Row::Unclear(format!("refund.query gives the status {word:?}"));
     }
+    let shown = [
+        Some(word.to_owned()),
+        refund.refund_money.map(|amount| format!("{amount} yuan")),
+        text(refund.refund_sn.as_ref()).map(|number| format!("refund_sn {number}")),
+        refund.refund_time.as_ref().map(|at| format!("done {} in Beijing", instant(at).beijing())),
+    ];
     Row::Ours {
         outcome,
         refund_sn: text(refund.refund_sn.as_ref()),
         code: code.to_owned(),
         words: format!("{}: {word}", message.unwrap_or("refund.query")),
+        line: format!("refund.query: {}", shown.into_iter().flatten().collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// Whether the order's books are as they were before the attempt.
+/// The order's books beside what they were before the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Books {
+pub(super) struct Books {
+    verdict: Verdict,
+    /// What was read and what it is compared with, a line each.
+    figures: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
     /// Amount and count equal the baseline's.
     Unchanged,
     /// They moved, or nobody knows.
@@ -95,41 +109,53 @@ pub(super) enum Books {
 
 /// Compares refund.statistics with the figures noted before the attempt.
 pub(super) fn books(seen: Seen<types::RefundStatistics>, native: &Reference, baseline: Option<&Baseline>) -> Books {
-    let unproven = |why: String| Books::Unproven(why);
+    let unread = |why: String| Books { figures: vec![why.clone()], verdict: Verdict::Unproven(why) };
     let statistics = match seen {
         Seen::Done { data: Some(statistics), .. } => statistics,
-        Seen::Done { data: None, .. } => return unproven("refund.statistics answers without figures".to_owned()),
-        Seen::Refused(refusal) => return unproven(format!("refund.statistics was refused: {}", refusal.words())),
-        Seen::Failed(failure) => return unproven(format!("refund.statistics: {failure}")),
+        Seen::Done { data: None, .. } => return unread("refund.statistics answers without figures".to_owned()),
+        Seen::Refused(refusal) => return unread(format!("refund.statistics was refused: {}", refusal.words())),
+        Seen::Failed(failure) => return unread(format!("refund.statistics: {failure}")),
     };
     let refunds = match refunds_of(statistics, native) {
         Ok(refunds) => refunds,
-        Err(Strange(why)) => return unproven(format!("refund.statistics: {why}")),
+        Err(Strange(why)) => return unread(format!("refund.statistics: {why}")),
     };
-    match (baseline, &refunds) {
+    let verdict = match (baseline, &refunds) {
         (
             Some(Baseline { refunded: Some(before), count: Some(count), .. }),
             Refunds { total: Some(now), count: Some(now_count), .. },
-        ) if before == now && count == now_count => Books::Unchanged,
+        ) if before == now && count == now_count => Verdict::Unchanged,
         (Some(Baseline { refunded: Some(before), .. }), Refunds { total: Some(now), .. }) => {
-            unproven(format!("refund.statistics moved from {before} to {now} refunded"))
+            Verdict::Unproven(format!("refund.statistics moved from {before} to {now} refunded"))
         }
-        _ => unproven("refund.statistics cannot be compared: a figure is missing".to_owned()),
-    }
+        _ => Verdict::Unproven("refund.statistics cannot be compared: a figure is missing".to_owned()),
+    };
+    let before = match baseline {
+        Some(before) => format!("before the attempt: {}", figures(before.refunded, before.count)),
+        None => "before the attempt: nothing was noted".to_owned(),
+    };
+    let now = format!("refund.statistics: {}", figures(refunds.total, refunds.count));
+    Books { verdict, figures: vec![now, before] }
+}
+
+fn figures(refunded: Option<Money>, count: Option<u32>) -> String {
+    let known = |text: Option<String>| text.unwrap_or_else(|| "an unknown amount".to_owned());
+    let count = count.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string());
+    format!("{} refunded, {count} refunds", known(refunded.map(|amount| format!("{amount} yuan"))))
 }
 
 /// The answer to an attempt that the gateway refused with `code` and `words`, after both reads that followed it.
 ///
 /// Declined only if the gateway refused this very attempt, knows no such refund, and its books are as before.
 pub(super) fn after_refusal(code: &str, words: &str, row: Row, books: &Books, ended_at: Timestamp) -> Answer {
-    match (row, books) {
+    match (row, &books.verdict) {
         (ours @ Row::Ours { .. }, _) => of_row(ours, None, ended_at),
-        (Row::Absent(_), Books::Unchanged) => Answer {
+        (Row::Absent(_), Verdict::Unchanged) => Answer {
             code: Some(code.to_owned()),
             message: Some(words.to_owned()),
             ..Answer::new(Outcome::Declined, ended_at)
         },
-        (row, books) => Answer {
+        (row, _) => Answer {
             code: Some(code.to_owned()),
             message: Some(format!("{words}; {}; {}", row.why(), books.why())),
             ..Answer::new(Outcome::InDoubt, ended_at)
@@ -137,10 +163,19 @@ pub(super) fn after_refusal(code: &str, words: &str, row: Row, books: &Books, en
     }
 }
 
-/// The answer to a probe: refund.query's row, or the evidence for a person.
-pub(super) fn of_row(row: Row, books: Option<&Books>, ended_at: Timestamp) -> Answer {
+/// The answer to a probe: refund.query's row, or with the books what a person must weigh.
+pub(super) fn found(row: Row, books: Option<&Books>, asked_at: Timestamp, ended_at: Timestamp) -> Finding {
+    let mut evidence = vec![match &row {
+        Row::Ours { line, .. } => line.clone(),
+        row => row.why().to_owned(),
+    }];
+    evidence.extend(books.iter().flat_map(|books| books.figures.clone()));
+    Finding { evidence, ..Finding::new(of_row(row, books, ended_at), asked_at) }
+}
+
+fn of_row(row: Row, books: Option<&Books>, ended_at: Timestamp) -> Answer {
     match row {
-        Row::Ours { outcome, refund_sn, code, words } => Answer {
+        Row::Ours { outcome, refund_sn, code, words, .. } => Answer {
             upstream_refund_no: refund_sn,
             code: Some(code),
             message: Some(words),
@@ -164,9 +199,9 @@ impl Row {
 
 impl Books {
     fn why(&self) -> &str {
-        match self {
-            Books::Unchanged => "refund.statistics is as before the attempt",
-            Books::Unproven(why) => why,
+        match &self.verdict {
+            Verdict::Unchanged => "refund.statistics is as before the attempt",
+            Verdict::Unproven(why) => why,
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::clients::decode::{DecodeError, Decoded, parse};
 use crate::clients::fields::Strange;
-use crate::clients::rows::facts_of;
+use crate::clients::rows::read_each;
 use crate::clients::wire::{Rows, Text, parse_part};
 use crate::domain::{Answer, Outcome, Timestamp};
 
@@ -76,7 +76,7 @@ fn list(inner: Inner, body: &[u8], now: Timestamp) -> Result<Decoded, DecodeErro
     }
     let page: types::FunctionOrderList = read(&inner.text)?;
     let rows: Rows<types::Order> = page.objects.unwrap_or_default();
-    let (orders, bad_rows) = facts_of("objects", rows, |row| orders::facts(row, "", now));
+    let (orders, bad_rows) = read_each("objects", rows, |row| orders::facts(row, "", now));
     Ok(Decoded::Orders { orders, bad_rows })
 }
 

@@ -2,24 +2,23 @@
 
 use std::sync::Arc;
 
-use crate::clients::call::{Call, Permit, RawAnswer, Wire};
+use crate::clients::call::{Call, RawAnswer, Wire};
 use crate::clients::classify;
 use crate::clients::credential::CredentialSource;
 use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::reread;
-use crate::clients::wire::{JsonText, YuanText};
-use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
+use crate::clients::wire::Text;
+use crate::domain::{Answer, Facts, Finding, GatewayName, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
 
-use super::api::open::FunctionOp;
 use super::api::types;
 use super::api::{Client, OPERATIONS};
 use super::authorize::Signer;
-use super::function::Ran;
-use super::{list, orders, refunds};
+use super::function::{Ran, job};
+use super::{doors, list, orders};
 
 /// Where orders are read from. Refunds always go through the cloud function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,24 +69,16 @@ impl HydrogenSettings {
 /// hydrogen for one app.
 #[derive(Clone, Debug)]
 pub struct HydrogenGateway {
-    client: Client,
-    settings: HydrogenSettings,
+    pub(super) client: Client,
+    pub(super) settings: HydrogenSettings,
 }
 
 /// The numbers by which hydrogen can be asked, best first.
 const FETCH_BY: &[&str] = &[orders::NATIVE, "trade_no", "id"];
 
-/// Runs one op of the cloud function. The mac is filled in where the request is authorized.
-macro_rules! job {
-    ($gateway:expr, $call:expr, $method:ident, $op:ident, $job:ident, $args:expr) => {{
-        let (gateway, call): (&HydrogenGateway, &Call) = ($gateway, $call);
-        let job = types::$job::builder().op(FunctionOp::$op).args(JsonText($args)).mac("");
-        let name = gateway.settings.refund_function.clone();
-        let request = gateway.client.with_call(call);
-        let result = request.$method().body_map(|body| body.function_name(name).sync(true).data(job)).send().await;
-        call.conclude(result)
-    }};
-}
+/// The free plan allows 50 requests a minute for the whole application (hydrogen's documentation,
+/// support/technical-notes.md), which its own customers use too.
+const CALLS_PER_MINUTE: u32 = 20;
 
 impl HydrogenGateway {
     /// An adapter for `settings`; nothing is connected to.
@@ -98,7 +89,7 @@ impl HydrogenGateway {
         Ok(HydrogenGateway { client: client(&settings)?, settings })
     }
 
-    fn secrets(&self) -> [&Arc<dyn CredentialSource>; 2] {
+    pub(super) fn secrets(&self) -> [&Arc<dyn CredentialSource>; 2] {
         [&self.settings.token, &self.settings.function_secret]
     }
 
@@ -205,30 +196,6 @@ impl HydrogenGateway {
         Ok((reply.value, reply.answer))
     }
 
-    /// Sends, once.
-    async fn send(&self, about: &RefundCall) -> Answer {
-        let call = Call::permitted(&Permit::of_the_ledger());
-        let result = match refund_args(about) {
-            Ok(args) => job!(self, &call, function_refund, Refund, RefundJob, args),
-            Err(why) => Err(Failure::NotBuilt { why }),
-        };
-        let answer = refunds::attempt(result, about, now());
-        if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
-            // For the next attempt: this one is over.
-            reread::renew(&self.secrets());
-        }
-        answer
-    }
-
-    async fn look_up(&self, about: &RefundCall) -> Result<Answer, ReadError> {
-        let args = types::LookupArgs::builder().refund_key(about.refund.key.to_string());
-        let args: types::LookupArgs = args.try_into().map_err(|error| not_built("lookup", error))?;
-        let call = Call::read();
-        let seen = Ran::of(job!(self, &call, function_lookup, Lookup, LookupJob, args));
-        let (said, _) = seen.read("lookup", |said| if said.state.is_none() { said.error.as_ref() } else { None })?;
-        Ok(refunds::checked(said, about, now()))
-    }
-
     async fn check_once(&self) -> Result<Checked, ReadError> {
         let call = Call::read();
         // Read from JSON: a spec that gives it fields changes the type, not the text.
@@ -251,6 +218,7 @@ impl HydrogenGateway {
             }
             None => checked.warnings.push("the function does not say whether its index is enforced".to_owned()),
         }
+        checked.warnings.extend(doors::version_warning(health.version.as_ref().and_then(Text::non_empty)));
         checked.warnings.extend(reread::clock_warning(&raw));
         if self.settings.orders == OrdersFrom::User {
             let filter = list::Filter::of(&OrderFilter::default());
@@ -290,12 +258,14 @@ impl Gateway for HydrogenGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: false,
+            lists_every_order: self.settings.orders == OrdersFrom::Function,
             client_refund_number: true,
             lists_refunds: false,
             fence: true,
             fetch_by: FETCH_BY,
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: Some(CALLS_PER_MINUTE),
         }
     }
 
@@ -314,8 +284,14 @@ impl Gateway for HydrogenGateway {
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
             let asked_at = now();
-            let answer = reread::read(&self.secrets(), || self.look_up(call)).await?;
-            Ok(Finding::new(answer, asked_at))
+            reread::read(&self.secrets(), || self.look_up(call, asked_at)).await
+        })
+    }
+
+    fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
+        Box::pin(async move {
+            let asked_at = now();
+            reread::read(&self.secrets(), || self.shut(call, asked_at)).await
         })
     }
 
@@ -324,25 +300,8 @@ impl Gateway for HydrogenGateway {
     }
 }
 
-/// The refund as the function takes it: by order id where that is a number, for the two documents swap the other two.
-fn refund_args(about: &RefundCall) -> Result<types::RefundArgs, String> {
-    let id = about.references.iter().find_map(order_id);
-    let by_number = (id.is_none()).then(|| about.native.number.clone());
-    if by_number.is_some() && about.native.kind != orders::NATIVE {
-        return Err(format!("the order has neither an id nor a {}", orders::NATIVE));
-    }
-    types::RefundArgs::builder()
-        .refund_key(about.refund.key.to_string())
-        .order_id(id)
-        .transaction_no(by_number)
-        .refund_amount(YuanText::from_fen(about.refund.amount.fen()))
-        .memo(about.refund.memo.clone().filter(|memo| !memo.is_empty()))
-        .try_into()
-        .map_err(|error: super::api::types::error::ConversionError| error.to_string())
-}
-
 /// The number as an order id, if it is one.
-fn order_id(number: &Reference) -> Option<i64> {
+pub(super) fn order_id(number: &Reference) -> Option<i64> {
     let is_plain = number.kind == "id" && number.number.bytes().all(|b| b.is_ascii_digit());
     number.number.parse().ok().filter(|id| is_plain && *id > 0)
 }
@@ -357,10 +316,10 @@ fn offset(page: PageAt) -> Result<i64, ReadError> {
 }
 
 /// The adapters read the clock for one purpose: to say when something was asked and answered.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from(jiff::Timestamp::now())
 }
 
-fn not_built(asked: &str, error: impl std::fmt::Display) -> ReadError {
+pub(super) fn not_built(asked: &str, error: impl std::fmt::Display) -> ReadError {
     classify::read_error(asked, &Failure::NotBuilt { why: error.to_string() })
 }

@@ -1,7 +1,7 @@
 //! Lists of orders: what is asked for, where the next page begins, and which row of a list is the one asked for.
 
 use crate::clients::fields::Strange;
-use crate::clients::rows::facts_of;
+use crate::clients::rows::read_each;
 use crate::clients::wire::{Count, Rows, Text};
 use crate::domain::{Facts, OrderStatus, PaymentMethod, Reference, RefundStatus, Timestamp};
 use crate::gateway::{OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind};
@@ -96,7 +96,7 @@ pub(super) fn page_of(
     let total = total.and_then(|total| u64::try_from(total.get()).ok());
     let end = page.offset.saturating_add((rows.rows.len() + rows.bad.len()) as u64);
     let more = end > page.offset && total.is_none_or(|total| end < total);
-    let (orders, bad_rows) = facts_of("objects", rows, |row| orders::facts(row, merchant, asked_at));
+    let (orders, bad_rows) = read_each("objects", rows, |row| orders::facts(row, merchant, asked_at));
     OrderPage { orders, bad_rows, next: more.then_some(end), total, ..OrderPage::default() }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! `api` is generated from `specs/hydrogen.yaml` and outside semantic versioning; the rest is written by hand:
 //! `authorize` adds the headers and the function's mac, `function` runs jobs and reads their two envelopes, `orders`
-//! and `refunds` say what answers mean, `gateway` is the adapter. Start reading at [`HydrogenGateway`].
+//! and `refunds` say what answers mean, `doors` sends refunds and shuts them out, `gateway` is the adapter. Start
+//! reading at [`HydrogenGateway`].
 
 mod authorize;
 mod decode;
+mod doors;
 mod function;
 mod gateway;
 mod list;

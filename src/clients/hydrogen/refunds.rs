@@ -9,12 +9,14 @@ use crate::clients::decode::SeenRefund;
 use crate::clients::failure::Failure;
 use crate::clients::fields::{Strange, money};
 use crate::clients::wire::{Text, Yuan};
-use crate::domain::{Answer, BlockReason, Outcome, Timestamp};
+use crate::domain::{Answer, BlockReason, Finding, Outcome, Timestamp};
 use crate::gateway::RefundCall;
 
 use super::api::open::{RefundState, RefundStatus};
 use super::api::types;
+use super::doors::{door, outdated};
 use super::function::{Job, Ran, Refusal, body_words, short};
+use super::gateway::now;
 
 /// The answer to an attempt.
 pub(super) fn attempt<J>(result: Result<Reply<J>, Failure>, about: &RefundCall, ended_at: Timestamp) -> Answer
@@ -22,7 +24,7 @@ where
     J: Job<Data = types::FunctionRefundAnswer>,
 {
     match Ran::of(result) {
-        Ran::Returned(said, _) => checked(said, about, ended_at),
+        Ran::Returned(said, _) => checked(&said, about, ended_at),
         // The function may have failed after BaaS.refund ran.
         Ran::Broke { code, words } => Answer {
             code: Some(code),
@@ -51,15 +53,78 @@ fn failed(failure: &Failure, ended_at: Timestamp) -> Answer {
 }
 
 /// What the function said about the refund `about`: a kept refund of another amount or order is none of ours.
-pub(super) fn checked(said: types::FunctionRefundAnswer, about: &RefundCall, ended_at: Timestamp) -> Answer {
+fn checked(said: &types::FunctionRefundAnswer, about: &RefundCall, ended_at: Timestamp) -> Answer {
     let mismatch = said.refund.as_ref().and_then(|refund| mismatch(refund, about));
-    let answer = answer(&said, ended_at);
+    let answer = answer(said, ended_at);
+    let error = said.error.as_ref().and_then(Text::non_empty).unwrap_or_default();
     match mismatch {
         Some(why) if matches!(answer.outcome, Outcome::Succeeded | Outcome::Declined) => {
             Answer { message: Some(why), ..Answer { outcome: Outcome::InDoubt, ..answer } }
         }
+        // Nothing was executed, and it is not this refund's fault: it waits until the function is brought up to date.
+        None if said.state.is_none() && about.refund.fences > 0 && Refusal::of(error) == Refusal::MalformedKey => {
+            Answer {
+                outcome: Outcome::Blocked,
+                blocked: Some(BlockReason::Credentials),
+                message: Some(outdated(&door(&about.refund))),
+                ..answer
+            }
+        }
         _ => answer,
     }
+}
+
+/// Which question about a refund was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// What is kept at its door.
+    Lookup,
+    /// To shut its door.
+    Void,
+}
+
+/// What a question about the refund `about` found, with what was read in a line for a person.
+pub(super) fn found(
+    asked: Asked,
+    said: &types::FunctionRefundAnswer,
+    about: &RefundCall,
+    asked_at: Timestamp,
+) -> Finding {
+    let door = door(&about.refund);
+    let answer = checked(said, about, now());
+    let answer = match (said.state.as_ref(), asked) {
+        (Some(RefundState::Void), Asked::Void) => Answer {
+            outcome: Outcome::NotSent,
+            message: Some(format!("the door {door} is shut: nothing was executed under it, and nothing will be")),
+            ..answer
+        },
+        // Who shut it, and whether that is known to the ledger, only the answer to a void can say.
+        (Some(RefundState::Void), Asked::Lookup) => Answer {
+            outcome: Outcome::InDoubt,
+            message: Some(format!("the door {door} was shut before the refund came: shutting it again settles it")),
+            ..answer
+        },
+        _ => answer,
+    };
+    let evidence = vec![line(asked, &door, said)];
+    Finding { evidence, ..Finding::new(answer, asked_at) }
+}
+
+/// `lookup till-3-0001: done, 100.50 yuan, refund_no RFN1, succeed`.
+fn line(asked: Asked, door: &str, said: &types::FunctionRefundAnswer) -> String {
+    let asked = match asked {
+        Asked::Lookup => "lookup",
+        Asked::Void => "void",
+    };
+    let refund = said.refund.as_ref();
+    let words = [
+        Some(said.state.as_ref().map_or("no state", RefundState::as_str).to_owned()),
+        refund.and_then(|refund| refund.refund_amount).map(|amount| format!("{amount} yuan")),
+        refund_no(refund).map(|number| format!("refund_no {number}")),
+        refund.and_then(|refund| refund.status.as_ref()).map(|status| status.as_str().to_owned()),
+        refund.and_then(|refund| refund.error_msg.as_ref()).and_then(Text::non_empty).map(short),
+    ];
+    format!("{asked} {door}: {}", words.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn mismatch(refund: &types::Refund, about: &RefundCall) -> Option<String> {
@@ -121,7 +186,7 @@ fn refused(error: Option<&str>, ended_at: Timestamp) -> Answer {
     let (outcome, blocked, code) = match Refusal::of(error) {
         Refusal::Unauthorized => (Outcome::Blocked, Some(BlockReason::Credentials), Some("unauthorized")),
         Refusal::NotEnforced => (Outcome::Blocked, Some(BlockReason::Credentials), Some("not_enforced")),
-        Refusal::Malformed => (Outcome::Declined, None, Some("malformed")),
+        Refusal::Malformed | Refusal::MalformedKey => (Outcome::Declined, None, Some("malformed")),
         Refusal::Unknown => (Outcome::InDoubt, None, None),
     };
     Answer { blocked, code: code.map(str::to_owned), message: Some(short(error)), ..Answer::new(outcome, ended_at) }

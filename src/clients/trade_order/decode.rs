@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clients::decode::{DecodeError, Decoded, parse};
 use crate::clients::fields::Strange;
-use crate::clients::rows::facts_of;
+use crate::clients::rows::read_each;
 use crate::domain::{Answer, Outcome, Timestamp};
 use crate::gateway::BadRow;
 
@@ -31,7 +31,7 @@ pub fn decode(operation: &str, body: &[u8], now: Timestamp) -> Result<Decoded, D
         }
         "order.list" => {
             let rows = answered::<types::TradeOrderPage>(body, now)?.data.unwrap_or_default();
-            let (orders, bad_rows) = facts_of("data", rows, |row| orders::facts(row, now));
+            let (orders, bad_rows) = read_each("data", rows, |row| orders::facts(row, now));
             Ok(Decoded::Orders { orders, bad_rows })
         }
         "refund" => {

@@ -14,6 +14,7 @@ use crate::clients::wire::YuanText;
 use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
+    RefundPage, RefundSpan,
 };
 
 use super::api::types;
@@ -40,7 +41,7 @@ impl TradeOrderSettings {
 /// trade_order for one merchant.
 #[derive(Clone, Debug)]
 pub struct TradeOrderGateway {
-    client: Client,
+    pub(super) client: Client,
     settings: TradeOrderSettings,
 }
 
@@ -137,19 +138,17 @@ impl TradeOrderGateway {
         answer
     }
 
-    /// Asks the gateway's list by the number that the refund was answered with. Without one there is nothing to ask by:
-    /// what totals tell is the ledger's to judge.
-    async fn ask(&self, about: &RefundCall) -> Result<Answer, ReadError> {
+    /// Asks the gateway's list by the number that the refund was answered with, or else for what is like it.
+    async fn ask(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
         let Some(number) = about.refund.upstream_refund_no.as_deref() else {
-            let message = "the upstream gave no number by which this refund could be asked for".to_owned();
-            return Ok(Answer { message: Some(message), ..Answer::new(Outcome::InDoubt, now()) });
+            return self.find_alike(about, asked_at).await;
         };
         let call = Call::read();
         let client = self.client.with_call(&call);
         let result = client.list_refund_orders().page(1).limit(20).mch_refund_no(number).send().await;
         let seen = Seen::of(call.conclude(result), |answer: types::RefundOrderPage| answer.data);
         let rows = seen.read("refund_order.list")?.0.unwrap_or_default();
-        Ok(refunds::of_rows(rows, number, about, now()))
+        Ok(refunds::of_number(&rows, number, about, asked_at, now()))
     }
 
     /// A list of one order: whoever may read it holds a good token.
@@ -192,12 +191,14 @@ impl Gateway for TradeOrderGateway {
             refunds: true,
             lists_orders: true,
             lists_by_time: true,
+            lists_every_order: true,
             client_refund_number: false,
-            lists_refunds: false,
+            lists_refunds: true,
             fence: false,
             fetch_by: FETCH_BY,
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: None,
         }
     }
 
@@ -216,9 +217,14 @@ impl Gateway for TradeOrderGateway {
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
             let asked_at = now();
-            let answer = reread::read(&self.secrets(), || self.ask(call)).await?;
-            Ok(Finding::new(answer, asked_at))
+            reread::read(&self.secrets(), || self.ask(call, asked_at)).await
         })
+    }
+
+    /// Newest first, so rows shift to later pages while refunds arrive: the same one may come twice. Refunds of cash and
+    /// member cards never appear.
+    fn list_refunds<'a>(&'a self, span: RefundSpan, page: PageAt) -> BoxFuture<'a, Result<RefundPage, ReadError>> {
+        Box::pin(async move { reread::read(&self.secrets(), || self.list_refunds_once(span, page)).await })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
@@ -240,6 +246,6 @@ fn form(about: &RefundCall) -> Result<types::RefundForm, String> {
 }
 
 /// The adapters read the clock for one purpose: to say when something was asked and answered.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from(jiff::Timestamp::now())
 }

@@ -3,7 +3,7 @@
 use jiff::ToSpan;
 
 use crate::clients::fields::Strange;
-use crate::clients::rows::facts_of;
+use crate::clients::rows::read_each;
 use crate::clients::wire::{Count, Rows, Text};
 use crate::domain::{Facts, OrderStatus, Reference, RefundStatus, Timestamp};
 use crate::gateway::{OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind};
@@ -32,7 +32,7 @@ impl Pages {
     }
 
     /// Where the next of the server's pages begins.
-    fn next(self) -> u64 {
+    pub(super) fn next(self) -> u64 {
         self.number.saturating_mul(self.limit)
     }
 }
@@ -48,11 +48,14 @@ pub(super) fn filtered<'a>(mut request: ListTradeOrders<'a>, wanted: &OrderFilte
         request = request.create_time_start(from.beijing());
     }
     if let Some(to) = wanted.to {
-        // Whole seconds here: cut off, the last part of a second would be lost.
-        let to = to.to_jiff().checked_add(999.milliseconds()).map_or(to, Timestamp::from);
-        request = request.create_time_end(to.beijing());
+        request = request.create_time_end(whole_second(to).beijing());
     }
     request
+}
+
+/// The whole second at or after `to`, for the server knows no others: cut off, the last part of one would be lost.
+pub(super) fn whole_second(to: Timestamp) -> Timestamp {
+    to.to_jiff().checked_add(999.milliseconds()).map_or(to, Timestamp::from)
 }
 
 fn status_words(wanted: &OrderFilter) -> Option<&'static str> {
@@ -77,7 +80,7 @@ pub(super) fn page_of(
     asked_at: Timestamp,
 ) -> OrderPage {
     let some = !rows.rows.is_empty() || !rows.bad.is_empty();
-    let (orders, bad_rows) = facts_of("data", after(rows, pages.skip), |row| orders::facts(row, asked_at));
+    let (orders, bad_rows) = read_each("data", after(rows, pages.skip), |row| orders::facts(row, asked_at));
     OrderPage {
         orders,
         bad_rows,
@@ -88,7 +91,7 @@ pub(super) fn page_of(
 }
 
 /// The rows from place `skip` on, in their own places' order.
-fn after<T>(rows: Rows<T>, skip: usize) -> Rows<T> {
+pub(super) fn after<T>(rows: Rows<T>, skip: usize) -> Rows<T> {
     if skip == 0 {
         return rows;
     }

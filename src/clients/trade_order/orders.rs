@@ -120,13 +120,13 @@ fn times(order: &types::TradeOrder) -> (Option<Timestamp>, Option<Timestamp>) {
     (read(&order.create_time), read(&order.update_time))
 }
 
-fn is_labelled_utc(time: &UpstreamTime) -> bool {
+pub(super) fn is_labelled_utc(time: &UpstreamTime) -> bool {
     let literal = time.civil().and_then(|civil| tz::Offset::UTC.to_timestamp(civil).ok());
     literal == Some(time.instant())
 }
 
 /// The clock reading taken as Beijing's.
-fn as_beijing(time: &UpstreamTime) -> Option<Timestamp> {
+pub(super) fn as_beijing(time: &UpstreamTime) -> Option<Timestamp> {
     tz::offset(8).to_timestamp(time.civil()?).ok().map(Timestamp::from)
 }
 

@@ -3,8 +3,8 @@
 use crate::clients::classify;
 use crate::clients::decode::SeenRefund;
 use crate::clients::fields::{Strange, instant, money};
-use crate::clients::wire::{Fen, Rows, Text};
-use crate::domain::{Answer, BlockReason, Outcome, Timestamp};
+use crate::clients::wire::{BadRow, Fen, Rows, Text};
+use crate::domain::{Answer, BlockReason, Finding, Money, Outcome, Timestamp};
 use crate::gateway::RefundCall;
 
 use super::api::open::RefundStatus;
@@ -75,43 +75,83 @@ fn names_a_missing_parameter(msg: &str) -> bool {
     })
 }
 
-/// The answer to a probe: what the gateway's row of this very refund says.
+/// What a probe by number found: what the gateway's row of this very refund says.
 ///
 /// The list ignores filters it does not know, so a row counts only if it bears the number. No row proves nothing:
 /// refunds of cash and member cards have none.
-pub(super) fn of_rows(rows: Rows<types::RefundOrder>, number: &str, about: &RefundCall, ended_at: Timestamp) -> Answer {
+pub(super) fn of_number(
+    rows: &Rows<types::RefundOrder>,
+    number: &str,
+    about: &RefundCall,
+    asked_at: Timestamp,
+    ended_at: Timestamp,
+) -> Finding {
+    let bears = |row: &&types::RefundOrder| row.mch_refund_no.as_ref().is_some_and(|shown| shown.as_str() == number);
+    let ours: Vec<&types::RefundOrder> = rows.rows.iter().filter(bears).collect();
+    let answer = by_number(&ours, rows.bad.first(), number, about, ended_at);
+    let mut evidence: Vec<String> = ours.iter().map(|row| line(row)).collect();
+    if ours.is_empty() {
+        evidence.extend([format!("refund_order.list shows no refund {number}"), SILENT.to_owned()]);
+    }
+    Finding { evidence, ..Finding::new(answer, asked_at) }
+}
+
+/// Why a list without a row proves nothing.
+pub(super) const SILENT: &str = "refunds of cash and member cards never appear in refund_order.list";
+
+fn by_number(
+    ours: &[&types::RefundOrder],
+    bad: Option<&BadRow>,
+    number: &str,
+    about: &RefundCall,
+    ended_at: Timestamp,
+) -> Answer {
     let doubt = |message: String| Answer {
         upstream_refund_no: Some(number.to_owned()),
         message: Some(message),
         ..Answer::new(Outcome::InDoubt, ended_at)
     };
-    let bears = |row: &&types::RefundOrder| row.mch_refund_no.as_ref().is_some_and(|shown| shown.as_str() == number);
-    let mut ours = rows.rows.iter().filter(bears);
-    let (row, more) = (ours.next(), ours.next());
-    let Some(row) = row else {
-        return doubt(match rows.bad.first() {
-            Some(bad) => format!("refund_order.list: data[{}]: {}", bad.index, bad.why),
-            None => format!("refund_order.list shows no refund {number}, which proves nothing"),
-        });
+    let row = match ours {
+        [row] => row,
+        [] => {
+            return doubt(match bad {
+                Some(bad) => format!("refund_order.list: data[{}]: {}", bad.index, bad.why),
+                None => format!("refund_order.list shows no refund {number}, which proves nothing"),
+            });
+        }
+        _ => return doubt(format!("refund_order.list shows {number} more than once")),
     };
-    if more.is_some() {
-        return doubt(format!("refund_order.list shows {number} more than once"));
-    }
     if let Some(amount) = row.refund_amount.filter(|amount| amount.fen() != about.refund.amount.fen()) {
         return doubt(format!("refund_order.list names {amount} fen for {number}, not {}", about.refund.amount.fen()));
     }
-    let outcome = outcome_of(row.status.as_ref());
+    of_row(row, Some(number.to_owned()), ended_at)
+}
+
+/// What one row says, whoever's it is; `number` goes into the answer.
+pub(super) fn of_row(row: &types::RefundOrder, number: Option<String>, ended_at: Timestamp) -> Answer {
     let word = row.status.as_ref().map_or("", RefundStatus::as_str);
     let told = text(row.channel_err_msg.as_ref());
     Answer {
-        upstream_refund_no: Some(number.to_owned()),
+        upstream_refund_no: number,
         code: Some("0".to_owned()),
         message: Some(told.map_or_else(
             || format!("refund_order.list: status {word}"),
             |told| format!("refund_order.list: status {word}: {told}"),
         )),
-        ..Answer::new(outcome, ended_at)
+        ..Answer::new(outcome_of(row.status.as_ref()), ended_at)
     }
+}
+
+/// `MR01..: 5.00 yuan, status 2, made "2019-08-24 09:30:15"`.
+pub(super) fn line(row: &types::RefundOrder) -> String {
+    let number = text(row.mch_refund_no.as_ref()).unwrap_or_else(|| "a refund without a number".to_owned());
+    let amount = match row.refund_amount.map(|amount| Money::from_fen(amount.fen())) {
+        Some(Ok(amount)) => format!("{amount} yuan"),
+        Some(Err(_)) | None => "no amount".to_owned(),
+    };
+    let status = row.status.as_ref().map_or("none", RefundStatus::as_str);
+    let made = row.create_time.as_ref().map_or("at an unknown time".to_owned(), |made| format!("\"{}\"", made.raw()));
+    format!("{number}: {amount}, status {status}, made {made}")
 }
 
 /// What the status of a gateway's row tells; 0 and 1 are on their way there.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{
     Event, Money, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested, Rules, Timestamp,
 };
@@ -9,7 +11,8 @@ use crate::domain::{
 use super::{Context, Draft, Found, Refusal, Seen, attempt, facts};
 
 /// What a refund that looks like an earlier one means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Repeat {
     /// The caller chose the key on purpose: another key is another refund.
     Allowed,

@@ -3,6 +3,7 @@
 mod read;
 mod refund;
 mod samples;
+mod sandbox;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tillbook::clients::fubei::{FubeiGateway, FubeiSettings, decode};
 use tillbook::clients::http::HttpSettings;
 use tillbook::domain::{
     Answer, Baseline, BlockReason, DeviceName, Facts, GatewayName, Money, OrderStatus, Outcome, PaidAtSource,
-    PaymentMethod, Reference, Refund, RefundKey, RefundState, Requested, Timestamp,
+    PaymentMethod, Proof, Reference, Refund, RefundKey, RefundState, Requested, Timestamp,
 };
 use tillbook::gateway::{BadRow, Gateway, ReadErrorKind, RefundCall};
 

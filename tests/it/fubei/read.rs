@@ -15,14 +15,66 @@ async fn a_probe_reads_the_row_or_brings_evidence() {
     let found = gateway.probe(&call).await.expect("an answer");
     let words = some("退款查询成功: REFUND_SUCCESS");
     assert_eq!(parts(found.answer), (Outcome::Succeeded, None, some("20170602100603639901"), some("200"), words));
+    let line =
+        "refund.query: REFUND_SUCCESS, 10.50 yuan, refund_sn 20170602100603639901, done 2017-06-02 10:06:03 in Beijing";
+    assert_eq!((found.proof, found.evidence), (Proof::OwnNumber, vec![line.to_owned()]));
+    let before = Timestamp::from(jiff::Timestamp::now());
     let absent = gateway.probe(&call).await.expect("an answer");
     let evidence = "refund.query knows no such number: 退款不存在 (REFUND_NOT_EXIST); \
                     refund.statistics is as before the attempt";
+    assert!(before <= absent.asked_at && absent.asked_at <= absent.answer.ended_at);
     assert_eq!(parts(absent.answer), (Outcome::InDoubt, None, None, None, some(evidence)));
+    let lines = [
+        "refund.query knows no such number: 退款不存在 (REFUND_NOT_EXIST)",
+        "refund.statistics: 0.00 yuan refunded, 0 refunds",
+        "before the attempt: 0.00 yuan refunded, 0 refunds",
+    ];
+    assert_eq!((absent.proof, absent.evidence), (Proof::OwnNumber, lines.map(str::to_owned).to_vec()));
     let asked: Value = serde_json::from_str(&server.requests()[0].body).expect("JSON");
     assert_eq!(asked["method"], "openapi.payment.order.refund.query");
     let biz = r#"{"merchant_refund_sn":"R20170602000001","order_sn":"20170601215348178414"}"#;
     assert_eq!(asked["biz_content"], biz);
+}
+
+#[tokio::test]
+async fn a_probe_that_proves_nothing_shows_the_books_as_they_are() {
+    let none = "before the attempt: 0.00 yuan refunded, 0 refunds";
+    let busy = r#"{"result_code":400,"result_message":"系统繁忙"}"#;
+    for (books, baseline, lines) in [
+        (statistics(1, "69.5"), Some((0, 0)), vec!["refund.statistics: 10.50 yuan refunded, 1 refunds", none]),
+        (
+            statistics(1, "69.5"),
+            None,
+            vec!["refund.statistics: 10.50 yuan refunded, 1 refunds", "before the attempt: nothing was noted"],
+        ),
+        (
+            ok(r#"{"result_code":200,"data":{"total_fee":80}}"#),
+            Some((0, 0)),
+            vec!["refund.statistics: an unknown amount refunded, an unknown number of refunds", none],
+        ),
+        (ok(busy), Some((0, 0)), vec!["refund.statistics was refused: 系统繁忙"]),
+        (ok(r#"{"result_code":200}"#), Some((0, 0)), vec!["refund.statistics answers without figures"]),
+    ] {
+        let server = WireServer::start([ok(ABSENT), books]).await;
+        let found = gateway(settings(&server.base_url)).probe(&refund_call(baseline)).await.expect("an answer");
+        assert_eq!((found.answer.outcome, server.unplayed()), (Outcome::InDoubt, 0), "{found:?}");
+        assert_eq!(found.evidence[1..], lines);
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_refused_or_lost_is_an_error_of_its_kind() {
+    for (act, kind) in [
+        (ok(WRONG_SIGN), ReadErrorKind::Credentials),
+        (ok(r#"{"result_code":400,"result_message":"请求过于频繁"}"#), ReadErrorKind::Busy),
+        (Act::CloseAfterRequest, ReadErrorKind::Unreachable),
+        (Act::Answer(502, String::new()), ReadErrorKind::Unreachable),
+        (ok("<html>"), ReadErrorKind::Unreadable),
+    ] {
+        let server = WireServer::start([act]).await;
+        let error = gateway(settings(&server.base_url)).probe(&refund_call(None)).await.expect_err("no answer");
+        assert_eq!((error.kind, server.unplayed()), (kind, 0), "{error}");
+    }
 }
 
 #[tokio::test]

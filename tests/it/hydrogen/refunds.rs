@@ -12,11 +12,11 @@ use super::{configured, gateway, reference, refund_call, sample_call, some};
 use crate::wire_faults::{refund_rows, settings};
 use crate::wire_server::{Act, WireServer};
 
-fn ran(said: &Value) -> Act {
+pub(super) fn ran(said: &Value) -> Act {
     Act::Answer(200, json!({"code": 0, "data": said, "error": {}}).to_string())
 }
 
-fn done(status: &str) -> Value {
+pub(super) fn done(status: &str) -> Value {
     json!({
         "state": "done",
         "refund": {
@@ -213,31 +213,4 @@ async fn the_public_client_cannot_refund() {
     let error = sent.await.expect_err("refused").to_string();
     assert!(error.contains("operation `function_refund` moves money: only the ledger may call it"), "{error}");
     assert!(server.requests().is_empty());
-}
-
-#[tokio::test]
-async fn a_lookup_proves_what_is_kept_and_nothing_by_absence() {
-    let state = |word: &str| ran(&json!({"state": word, "refund": null, "replayed": false}));
-    for (act, outcome) in [
-        (ran(&done("succeed")), Outcome::Succeeded),
-        (ran(&done("failed")), Outcome::Declined),
-        (state("started"), Outcome::InDoubt),
-        (state("absent"), Outcome::InDoubt),
-        (state("void"), Outcome::Declined),
-    ] {
-        let server = WireServer::start([act]).await;
-        let answer = gateway(settings(&server.base_url)).probe(&sample_call()).await.expect("an answer").answer;
-        assert_eq!(answer.outcome, outcome, "{answer:?}");
-        let [request] = server.requests().try_into().expect("one request");
-        let sent: Value = serde_json::from_str(&request.body).expect("JSON");
-        assert_eq!(sent["data"]["op"], json!("lookup"));
-        assert_eq!(sent["data"]["args"], json!(r#"{"refund_key":"till-3-0001"}"#));
-    }
-    for act in
-        [ran(&json!({"error": "unauthorized"})), Act::Answer(200, r#"{"code":1}"#.to_owned()), Act::CloseAfterRequest]
-    {
-        let server = WireServer::start([act]).await;
-        gateway(settings(&server.base_url)).probe(&sample_call()).await.expect_err("no answer");
-        assert_eq!(server.unplayed(), 0);
-    }
 }

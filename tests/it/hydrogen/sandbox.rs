@@ -14,9 +14,9 @@ use tillbook::sandbox::{
 use super::{fen, reference, refund_call};
 use crate::wire_faults::settings;
 
-const UPSTREAM: Upstream = Upstream::Hydrogen;
+pub(super) const UPSTREAM: Upstream = Upstream::Hydrogen;
 
-fn gateway(sandbox: &Sandbox, orders: OrdersFrom) -> HydrogenGateway {
+pub(super) fn gateway(sandbox: &Sandbox, orders: OrdersFrom) -> HydrogenGateway {
     let known = sandbox.credentials();
     let secret = |text: String| Arc::new(StaticSecret::new(text));
     let mut settings = HydrogenSettings::new(
@@ -31,7 +31,7 @@ fn gateway(sandbox: &Sandbox, orders: OrdersFrom) -> HydrogenGateway {
 }
 
 /// A refund of that order, under that key.
-fn call(order: &OrderHandle, key: &str, amount_fen: i64) -> RefundCall {
+pub(super) fn call(order: &OrderHandle, key: &str, amount_fen: i64) -> RefundCall {
     let numbers: Vec<(&str, &str)> = order.references.iter().map(|(k, n)| (k.as_str(), n.as_str())).collect();
     let mut call = refund_call(key, amount_fen, &numbers);
     call.native = reference("transaction_no", &order.id);

@@ -234,9 +234,10 @@ async fn a_failed_read_says_what_a_person_can_do() {
 
 #[tokio::test]
 async fn check_proves_token_secret_and_index() {
-    let healthy = job(r#"{"index_enforced":true,"version":"1","error":null}"#);
-    let broken = job(r#"{"index_enforced":false,"version":"1","error":"not_enforced: no unique index"}"#);
-    let server = WireServer::start([healthy.clone(), broken, healthy, ok(EMPTY)]).await;
+    let healthy = job(r#"{"index_enforced":true,"version":"2","error":null}"#);
+    let older = job(r#"{"index_enforced":true,"version":"1","error":null}"#);
+    let broken = job(r#"{"index_enforced":false,"version":"2","error":"not_enforced: no unique index"}"#);
+    let server = WireServer::start([healthy.clone(), broken, older, healthy, ok(EMPTY)]).await;
     let function = gateway(settings(&server.base_url));
     let checked = function.check().await.expect("healthy");
     let proven = ["token and function secret accepted", "the refund table's unique index is enforced"];
@@ -250,6 +251,10 @@ async fn check_proves_token_secret_and_index() {
         checked.warnings[0],
         "no refund will be sent, the refund table is not as it must be: not_enforced: no unique index"
     );
+    // It refunds, so what is proven stands; what it cannot do is told.
+    let checked = function.check().await.expect("an answer");
+    assert_eq!(checked.proven, proven);
+    assert!(checked.warnings[0].starts_with("the deployed cloud function is version 1, not 2"), "{checked:?}");
     let checked = user_gateway(settings(&server.base_url)).check().await.expect("healthy");
     assert_eq!(checked.proven[2], "the token's user may list orders");
 }

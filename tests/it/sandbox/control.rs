@@ -141,7 +141,7 @@ async fn the_written_config_names_three_accounts() {
         "[shop-1]\ngateway = \"fubei\"\nbase_url = {base_url}\napp_id = \"{}\"\nsecret = \"{}\"\n\
          [shop-2]\ngateway = \"trade_order\"\nbase_url = {base_url}\ntoken = \"{}\"\n\
          [shop-3]\ngateway = \"hydrogen\"\nbase_url = {base_url}\nclient_id = \"{}\"\ntoken = \"{}\"\n\
-         refund_function = \"{}\"\nfunction_secret = \"{}\"\norders = \"function\"\n",
+         refund_function = \"{}\"\nfunction_secret = \"{}\"\norders = \"function\"\ncalls_per_minute = 6000\n",
         known.fubei_app_id,
         known.fubei_secret,
         known.trade_order_token,

@@ -138,6 +138,24 @@ async fn a_voided_key_never_refunds() {
 }
 
 #[tokio::test]
+async fn behind_a_shut_door_the_same_key_refunds_once_and_the_shut_door_stays_shut() {
+    let (sandbox, caller, order) = open(39_800).await;
+    let conflict = answered("conflict", Value::Null, false);
+    let key = |door: &str| json!({ "refund_key": door });
+    // A door opens only behind a shut one.
+    assert_eq!(json_body(caller.function_refund(&order.id, "K1.1", "1").await), conflict);
+    assert_eq!(json_body(caller.function("void", &key("K1.1")).await), conflict);
+    assert_eq!(json_body(caller.function("void", &key("K1")).await), answered("void", Value::Null, false));
+    assert_eq!(json_body(caller.function_refund(&order.id, "K1.2", "1").await), conflict);
+    let sent = json_body(caller.function_refund(&order.id, "K1.1", "1").await);
+    assert_eq!((&sent["data"]["state"], &sent["data"]["replayed"]), (&json!("done"), &json!(false)));
+    let late = json_body(caller.function_refund(&order.id, "K1", "1").await);
+    assert_eq!(late, answered("void", Value::Null, true));
+    let books = sandbox.books();
+    assert_eq!((books.total_money_out_fen(), books.by_client_no("K1").len()), (100, 1));
+}
+
+#[tokio::test]
 async fn a_wrong_mac_stops_before_anything_else() {
     let (sandbox, caller, order) = open(39_800).await;
     let before = sandbox.credentials();
@@ -156,7 +174,7 @@ async fn a_wrong_mac_stops_before_anything_else() {
         (json!({ "refund_key": "K1", "transaction_no": order.id, "refund_amount": 1 }), amount),
         (
             json!({ "refund_key": "K 1", "transaction_no": order.id, "refund_amount": "1" }),
-            "malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -",
+            "malformed: refund_key must be 1 to 32 of 0-9 A-Z a-z _ -, after them at most a dot and a count from 1",
         ),
         (json!({ "refund_key": "K1", "transaction_no": order.id, "order_id": 1, "refund_amount": "1" }), order_number),
     ] {
@@ -191,11 +209,11 @@ async fn a_refund_that_baas_answers_failed_is_failed_and_one_it_throws_at_stays_
 #[tokio::test]
 async fn without_its_index_the_function_says_so_and_sends_nothing() {
     let (sandbox, caller, order) = open(39_800).await;
-    let healthy = json!({ "index_enforced": true, "version": "1", "error": null });
+    let healthy = json!({ "index_enforced": true, "version": "2", "error": null });
     assert_eq!(json_body(caller.function("health", &json!({})).await), ran(&healthy));
     sandbox.set_settings(Settings { function_index: FunctionIndex::Missing, ..Settings::default() });
     let why = "not_enforced: column refund_key of table tillbook_refunds has no unique index";
-    let ill = json!({ "index_enforced": false, "version": "1", "error": why });
+    let ill = json!({ "index_enforced": false, "version": "2", "error": why });
     assert_eq!(json_body(caller.function("health", &json!({})).await), ran(&ill));
     let refused = json_body(caller.function_refund(&order.id, "K1", "1").await);
     assert_eq!(refused, ran(&json!({ "error": why })));

@@ -34,6 +34,24 @@ pub(crate) enum Does {
     Panic,
 }
 
+/// What a test does before a page of a list is given: it may change the books, or refuse the page.
+type Before = Box<dyn FnMut(PageAt) -> Result<(), ReadError> + Send>;
+
+/// How the desk lists its orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lists {
+    /// From new to old, bounded by time where asked for, each with its facts.
+    ByTime,
+    /// From new to old, whatever time is asked for.
+    Whole,
+    /// From old to new, whatever time is asked for.
+    OldestFirst,
+    /// From new to old, and the last page has a `next`.
+    NextIsAlwaysSet,
+    /// The first page again and again.
+    FirstPageForEver,
+}
+
 #[derive(Default)]
 struct Books {
     orders: BTreeMap<String, Facts>,
@@ -45,6 +63,12 @@ struct Books {
     probes_are_silent: bool,
     reads: u64,
     refund_calls: u64,
+    /// Each page asked for: from when, and from which row.
+    pages: Vec<(Option<Timestamp>, u64)>,
+    /// Each order asked for by number.
+    fetched: Vec<String>,
+    /// No list shows these.
+    hidden: Vec<String>,
 }
 
 /// The upstream: clones are one.
@@ -52,6 +76,9 @@ struct Books {
 pub(crate) struct Desk {
     books: Arc<Mutex<Books>>,
     takes_client_number: bool,
+    lists: Lists,
+    merchant: &'static str,
+    before_page: Arc<Mutex<Option<Before>>>,
     /// Each fetch and each refund uses up a permit: a test that takes them away decides when.
     pub(crate) gate: Arc<Semaphore>,
 }
@@ -59,12 +86,29 @@ pub(crate) struct Desk {
 impl Desk {
     /// An upstream that takes a client refund number and whose gate is open.
     pub(crate) fn new() -> Desk {
-        Desk { books: Arc::default(), takes_client_number: true, gate: Arc::new(Semaphore::new(1_000_000)) }
+        Desk {
+            books: Arc::default(),
+            takes_client_number: true,
+            lists: Lists::ByTime,
+            merchant: "m1",
+            before_page: Arc::default(),
+            gate: Arc::new(Semaphore::new(1_000_000)),
+        }
     }
 
     /// One that takes none.
     pub(crate) fn without_client_number() -> Desk {
         Desk { takes_client_number: false, ..Desk::new() }
+    }
+
+    /// One that lists its orders in that way.
+    pub(crate) fn that_lists(lists: Lists) -> Desk {
+        Desk { lists, ..Desk::new() }
+    }
+
+    /// One of another merchant.
+    pub(crate) fn of(merchant: &'static str) -> Desk {
+        Desk { merchant, ..Desk::new() }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -76,7 +120,7 @@ impl Desk {
         let native = Reference::new("order_sn", number).expect("a number");
         let facts = Facts {
             gateway: GatewayName::new("desk").expect("a name"),
-            merchant: "m1".to_owned(),
+            merchant: self.merchant.to_owned(),
             references: BTreeMap::from([
                 ("order_sn".to_owned(), number.to_owned()),
                 ("receipt".to_owned(), format!("r{number}")),
@@ -101,6 +145,33 @@ impl Desk {
         };
         self.books().orders.insert(number.to_owned(), facts);
         native
+    }
+
+    /// Adds a paid order made at that time.
+    pub(crate) fn order_made(&self, number: &str, paid: &str, at: Timestamp) -> Reference {
+        let native = self.order(number, paid);
+        self.change(number, |facts| (facts.created_at, facts.paid_at) = (Some(at), Some(at)));
+        native
+    }
+
+    /// Does this before each page of a list.
+    pub(crate) fn before_page(&self, act: impl FnMut(PageAt) -> Result<(), ReadError> + Send + 'static) {
+        *self.before_page.lock().expect("no test panics in there") = Some(Box::new(act));
+    }
+
+    /// No list shows these orders from here on.
+    pub(crate) fn hide_from_lists(&self, numbers: Vec<String>) {
+        self.books().hidden.extend(numbers);
+    }
+
+    /// Each page asked for since the last time: from when, and from which row.
+    pub(crate) fn pages(&self) -> Vec<(Option<Timestamp>, u64)> {
+        std::mem::take(&mut self.books().pages)
+    }
+
+    /// Each order asked for by number since the last time.
+    pub(crate) fn fetched(&self) -> Vec<String> {
+        std::mem::take(&mut self.books().fetched)
     }
 
     pub(crate) fn change(&self, number: &str, change: impl FnOnce(&mut Facts)) {
@@ -199,20 +270,22 @@ impl Gateway for Desk {
     }
 
     fn merchant(&self) -> Option<String> {
-        Some("m1".to_owned())
+        Some(self.merchant.to_owned())
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             refunds: true,
             lists_orders: true,
-            lists_by_time: true,
+            lists_by_time: self.lists == Lists::ByTime,
+            lists_every_order: !self.books().only_names,
             client_refund_number: self.takes_client_number,
             lists_refunds: false,
             fence: false,
             fetch_by: &["order_sn"],
             refund_window: None,
             refunds_per_order: None,
+            calls_per_minute: None,
         }
     }
 
@@ -228,6 +301,7 @@ impl Gateway for Desk {
                 books.orders.iter().find(|(_, facts)| facts.references.get(&reference.kind) == Some(&reference.number))
             };
             let number = wanted.iter().find_map(known).map(|(number, _)| number.clone());
+            books.fetched.extend(number.clone());
             if let Some(kind) = number.as_ref().and_then(|number| books.unreadable.get(number)) {
                 return Err(ReadError::new(*kind, "not this order"));
             }
@@ -235,19 +309,39 @@ impl Gateway for Desk {
         })
     }
 
-    fn list_orders<'a>(&'a self, _: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
+    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
         Box::pin(async move {
+            tokio::task::yield_now().await; // a place at which a caller may go away
+            if let Some(act) = &mut *self.before_page.lock().expect("no test panics in there") {
+                act(page)?;
+            }
             let mut books = self.books();
             if let Some(error) = books.down.clone() {
                 return Err(error);
             }
             books.reads += 1;
-            let numbers: Vec<String> = books.orders.keys().cloned().collect();
-            let skip = usize::try_from(page.offset).expect("small");
+            books.pages.push((wanted.from, page.offset));
+            let from = wanted.from.filter(|_| self.lists == Lists::ByTime);
+            let is_wanted = |facts: &&Facts| from.is_none_or(|from| facts.created_at.is_none_or(|at| at >= from));
+            let shown = books.orders.iter().filter(|(number, _)| !books.hidden.contains(number));
+            let mut rows: Vec<&Facts> = shown.map(|(_, facts)| facts).filter(is_wanted).collect();
+            rows.sort_by_key(|facts| std::cmp::Reverse(facts.created_at));
+            if self.lists == Lists::OldestFirst {
+                rows.reverse();
+            }
+            let numbers: Vec<String> =
+                rows.into_iter().filter_map(|facts| facts.native.clone()).map(|n| n.number).collect();
+            let offset = if self.lists == Lists::FirstPageForEver { 0 } else { page.offset };
+            let skip = usize::try_from(offset).expect("small");
             let most = usize::try_from(page.limit).expect("small");
             let orders: Vec<Facts> =
                 numbers.iter().skip(skip).take(most).filter_map(|number| books.facts(number)).collect();
-            let next = (skip + orders.len() < numbers.len()).then_some(page.offset + orders.len() as u64);
+            let end = page.offset + orders.len() as u64;
+            let next = match self.lists {
+                Lists::NextIsAlwaysSet => Some(page.offset + u64::from(page.limit)),
+                Lists::FirstPageForEver => Some(end),
+                _ => (end < numbers.len() as u64).then_some(end),
+            };
             let (orders, mentioned) = if books.only_names {
                 (Vec::new(), orders.into_iter().filter_map(mentioned).collect())
             } else {

@@ -6,3 +6,5 @@ pub(crate) mod lister;
 pub(crate) mod outside;
 pub(crate) mod program;
 pub(crate) mod shop;
+#[cfg(unix)]
+pub(crate) mod till;

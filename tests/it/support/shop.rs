@@ -29,7 +29,7 @@ impl Shop {
         let dir = Arc::new(tempfile::tempdir().expect("a directory"));
         let ledger = Ledger::builder().open(dir.path()).await.expect("opens");
         let shop = Shop { sandbox, upstream, ledger, dir };
-        shop.connect(AccountSettings { refund_interval: Some(Duration::ZERO), ..AccountSettings::default() });
+        shop.connect(at_once());
         shop
     }
 
@@ -44,7 +44,7 @@ impl Shop {
         drop(ledger);
         let ledger = Ledger::builder().open(dir.path()).await.expect("opens again");
         let shop = Shop { sandbox, upstream, ledger, dir };
-        shop.connect(AccountSettings { refund_interval: Some(Duration::ZERO), ..AccountSettings::default() });
+        shop.connect(at_once());
         shop
     }
 
@@ -92,6 +92,12 @@ impl Shop {
         let fen = self.sandbox.books().money_out_fen(self.upstream, &order.id).expect("the sandbox's own order");
         Money::from_fen(fen).expect("never negative")
     }
+}
+
+/// No wait between refunds, and none between calls that is worth a test's time.
+pub(crate) fn at_once() -> AccountSettings {
+    let calls_per_minute = Some(60_000);
+    AccountSettings { refund_interval: Some(Duration::ZERO), calls_per_minute, ..AccountSettings::default() }
 }
 
 /// The adapter for that upstream, with the sandbox's credentials of this moment.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tillbook::clients::trade_order::api::types;
 use tillbook::clients::wire::YuanText;
-use tillbook::domain::{Answer, BlockReason, Outcome};
+use tillbook::domain::{Answer, BlockReason, Finding, Outcome, Proof};
 use tillbook::gateway::{Gateway, ReadErrorKind, RefundCall};
 
 use super::{configured, gateway, reference, refund_call, some};
@@ -131,13 +131,28 @@ fn rows(change: impl Fn(&mut Value)) -> Act {
     ok(page)
 }
 
-async fn probe(act: Act) -> Answer {
+async fn find(act: Act) -> Finding {
     let server = WireServer::start([act]).await;
-    let answer =
-        gateway(settings(&server.base_url)).probe(&refund_call(500, Some(NUMBER))).await.expect("an answer").answer;
+    let found = gateway(settings(&server.base_url)).probe(&refund_call(500, Some(NUMBER))).await.expect("an answer");
     let [request] = server.requests().try_into().expect("one request");
     assert_eq!(request.line, format!("GET /api/refund_order/list?limit=20&mchRefundNo={NUMBER}&page=1"));
-    answer
+    assert_eq!(found.proof, Proof::OwnNumber);
+    found
+}
+
+async fn probe(act: Act) -> Answer {
+    find(act).await.answer
+}
+
+#[tokio::test]
+async fn a_probe_by_number_shows_the_row_it_found_or_says_that_there_is_none() {
+    let line = format!("{NUMBER}: 5.00 yuan, status 2, made \"2019-08-24T09:30:15.000+0000\"");
+    assert_eq!(find(rows(|_| {})).await.evidence, [line]);
+    let none = [
+        format!("refund_order.list shows no refund {NUMBER}"),
+        "refunds of cash and member cards never appear in refund_order.list".to_owned(),
+    ];
+    assert_eq!(find(rows(|data| *data = json!(null))).await.evidence, none);
 }
 
 #[tokio::test]
@@ -171,10 +186,13 @@ async fn a_probe_believes_the_row_that_bears_the_number_and_the_amount() {
 }
 
 #[tokio::test]
-async fn a_probe_without_a_number_asks_nothing() {
+async fn a_probe_without_a_number_of_refund_or_payment_asks_nothing() {
     let server = WireServer::start([]).await;
-    let answer = gateway(settings(&server.base_url)).probe(&refund_call(500, None)).await.expect("an answer").answer;
-    assert_eq!((answer.outcome, server.requests().len()), (Outcome::InDoubt, 0));
+    let found = gateway(settings(&server.base_url)).probe(&refund_call(500, None)).await.expect("an answer");
+    assert_eq!((found.answer.outcome, found.proof), (Outcome::InDoubt, Proof::Likeness));
+    let why = "the order has no payOrderId, by which its refunds could be told from others";
+    let silent = "refunds of cash and member cards never appear in refund_order.list";
+    assert_eq!((found.evidence, server.requests().len()), (vec![why.to_owned(), silent.to_owned()], 0));
 }
 
 #[tokio::test]

@@ -12,15 +12,15 @@ use tillbook::sandbox::{Fault, FaultKind, NewOrder, Operation, OrderHandle, Sand
 use super::{fen, reference, refund_call};
 use crate::wire_faults::settings;
 
-const UPSTREAM: Upstream = Upstream::TradeOrder;
+pub(super) const UPSTREAM: Upstream = Upstream::TradeOrder;
 
-fn gateway(sandbox: &Sandbox) -> TradeOrderGateway {
+pub(super) fn gateway(sandbox: &Sandbox) -> TradeOrderGateway {
     let token = Arc::new(StaticSecret::new(sandbox.credentials().trade_order_token));
     TradeOrderGateway::new(TradeOrderSettings::new(settings(&sandbox.base_url()), token)).expect("good settings")
 }
 
 /// A refund of that order, which the upstream may have numbered.
-fn call(order: &OrderHandle, amount_fen: i64, upstream_refund_no: Option<&str>) -> RefundCall {
+pub(super) fn call(order: &OrderHandle, amount_fen: i64, upstream_refund_no: Option<&str>) -> RefundCall {
     let mut call = refund_call(amount_fen, upstream_refund_no);
     call.native = reference("tradeOrderId", &order.id);
     call.references = vec![call.native.clone()];

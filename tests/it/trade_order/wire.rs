@@ -27,14 +27,14 @@ fn page(count: usize) -> Act {
 }
 
 /// The path and the query's pairs, decoded.
-fn asked(request: &Request) -> (String, Vec<(String, String)>) {
+pub(super) fn asked(request: &Request) -> (String, Vec<(String, String)>) {
     let url = reqwest::Url::parse(&format!("http://host{}", request.line.trim_start_matches("GET "))).expect("a URL");
     let mut pairs: Vec<(String, String)> = url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
     pairs.sort();
     (url.path().to_owned(), pairs)
 }
 
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tillbook::sandbox::{Fault, FaultKind, Operation, OrderBook, Upstream};
-use tillbook::{Error, Money, OrderStatus, Progress, RefundQuery, RefundState, Requested, SyncOptions, Wanted};
+use tillbook::{Error, Money, OrderStatus, Page, Progress, RefundQuery, RefundState, Requested, SyncOptions, Wanted};
 use tokio::task::JoinSet;
 
 use super::stage::{SHOPS, Stage, account, fen, key, of_sandbox, request, wanted, yuan_of};
@@ -277,8 +277,8 @@ pub(super) async fn network_away(stage: &mut Stage) -> Result<(), Failure> {
     let queued = acknowledged.iter().filter(|refund| refund.state == "queued").count();
     stage.say(format!("another process queued 待发送 {queued} refunds of {} each, then kill -9", till::AMOUNT));
     stage.open().await?;
-    let query = RefundQuery { account: None, state: Some(RefundState::Queued) };
-    let found = stage.ledger()?.refunds(&query, usize::MAX).await?;
+    let query = RefundQuery { state: Some(RefundState::Queued), ..RefundQuery::default() };
+    let found = stage.ledger()?.refunds(&query, &Page { limit: usize::MAX, after: None }).await?.refunds;
     let kept = acknowledged.iter().filter(|known| found.iter().any(|(_, refund)| refund.key == known.key)).count();
     let calls = stage.sandbox.calls().total - calls_before;
     stage.say(format!("ledger reopened after the crash: {kept} of {} are there, queued", acknowledged.len()));

@@ -7,7 +7,7 @@ use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde_json::json;
 use tillbook::sandbox::{NewOrder, OrderBook, OrderHandle, Sandbox, SandboxError, Upstream};
 use tillbook::{
-    AccountName, Ledger, Money, RefundKey, RefundRequest, RefundState, Refunded, Requested, SyncOptions, Wanted,
+    AccountName, Ledger, Money, Page, RefundKey, RefundRequest, RefundState, Refunded, Requested, SyncOptions, Wanted,
 };
 
 use crate::cli::args::Global;
@@ -137,7 +137,8 @@ impl Stage {
     pub(super) async fn settle(&self, keys: &[(Upstream, RefundKey)]) -> Result<(), Failure> {
         for _ in 0..ROUNDS {
             let mut open = 0;
-            for (record, refund) in self.ledger()?.refunds(&Default::default(), usize::MAX).await? {
+            let all = Page { limit: usize::MAX, after: None };
+            for (record, refund) in self.ledger()?.refunds(&Default::default(), &all).await?.refunds {
                 let ours = keys.iter().any(|(upstream, key)| {
                     *key == refund.key && account(*upstream).is_ok_and(|account| account == record.account)
                 });
