@@ -51,6 +51,14 @@ pub(super) async fn gather(ledger: &Ledger, account: &Account, day: Day) -> Resu
     Ok(gather.finish(&refunds))
 }
 
+/// Which order here a number names.
+enum Known {
+    As(Arc<OrderRecord>),
+    Unknown,
+    /// More than one: a problem says so, and nothing is compared.
+    Contested,
+}
+
 /// One order while it is gathered.
 pub(super) struct Draft {
     pub(super) order: Option<Reference>,
@@ -81,28 +89,28 @@ impl Gather<'_> {
             let on_day = listed.at().is_some_and(|at| self.day.contains(at));
             match listed {
                 Listed::Facts(facts) if on_day && counts(&facts) => {
-                    let record = self.known(&facts).await?;
-                    self.draft(Some(native), record, There::Shown(Told::Facts(facts)));
+                    let known = self.known(&facts).await?;
+                    self.pair(native, known, There::Shown(Told::Facts(facts)));
                 }
                 Listed::Facts(facts) => {
                     if counts(&facts) && has_no_time(&facts) {
                         self.problems.add(format!("order {native} is paid, and the list does not say when"));
                     }
                     if facts.updated_at.is_some_and(|at| self.day.contains(at))
-                        && let Some(record) = self.known(&facts).await?
+                        && let Known::As(record) = self.known(&facts).await?
                         && facts.refunded.is_some_and(|total| total != record.refunded())
                     {
-                        self.draft(Some(native), Some(record), There::Shown(Told::Facts(facts)));
+                        self.pair(native, Known::As(record), There::Shown(Told::Facts(facts)));
                     }
                 }
                 // A bill has neither states nor refunds: what is on it is asked for, one by one.
                 Listed::Mention(mention) if on_day || mention.paid_at.is_none() => {
                     let told = self.told_of(&mention).await;
-                    let record = match &told {
+                    let known = match &told {
                         There::Shown(Told::Facts(facts)) => self.known(facts).await?,
                         _ => self.known_by(&mention.number).await?,
                     };
-                    self.draft(Some(native), record, told);
+                    self.pair(native, known, told);
                 }
                 Listed::Mention(_) => {}
             }
@@ -160,28 +168,30 @@ impl Gather<'_> {
 
     /// Puts each listed refund beside the refund of ours whose number it bears, or among the strangers of its order.
     async fn listed_refunds(&mut self, refunds: &Refunds) -> Result<(), Error> {
-        let (Refunds::All(rows) | Refunds::Some(rows)) = refunds else { return Ok(()) };
-        let mut other_days = Vec::new();
-        for row in rows {
+        let (Refunds::All(listed) | Refunds::Some(listed)) = refunds else { return Ok(()) };
+        let mut rows = Vec::new();
+        for row in listed {
             let on_day = row.at.is_some_and(|at| self.day.contains(at));
             let Some(there) = self.row(row) else { continue };
-            let record = self.record_of(row).await?;
-            match &record {
-                Some(record) if on_day => self.of_record(record.clone()).await,
-                None if on_day => {
+            match self.known_for(row).await? {
+                Known::As(record) => {
+                    if on_day {
+                        self.of_record(record.clone()).await;
+                    }
+                    rows.push((record, row, there));
+                }
+                Known::Unknown if on_day => {
                     let place = self.stranger(row);
                     self.drafts[place].strangers.push(there);
-                    continue;
                 }
-                _ => {}
+                Known::Unknown | Known::Contested => {}
             }
-            other_days.push((record, row, there));
         }
         // Rows of other days explain totals; by themselves they are no business of this day's.
-        for (record, row, there) in other_days {
-            let Some(place) = record.as_ref().and_then(|record| self.places.get(&record.id)) else { continue };
+        for (record, row, there) in rows {
+            let Some(place) = self.places.get(&record.id) else { continue };
             let draft = &mut self.drafts[*place];
-            match record.as_ref().and_then(|record| own(record, row)) {
+            match own(&record, row) {
                 Some(key) => draft.shown.push((key, There::Shown(there))),
                 None => draft.strangers.push(there),
             }
@@ -207,38 +217,44 @@ impl Gather<'_> {
 
     /// The order here that these facts are about: the one that bears the order's own number, or one that was recorded
     /// offline under another of its numbers.
-    async fn known(&mut self, facts: &Facts) -> Result<Option<Arc<OrderRecord>>, Error> {
-        if let Some(native) = &facts.native
-            && let Some(record) = self.known_by(native).await?
-        {
-            return Ok(Some(record));
+    async fn known(&mut self, facts: &Facts) -> Result<Known, Error> {
+        if let Some(native) = &facts.native {
+            match self.known_by(native).await? {
+                Known::Unknown => {}
+                known => return Ok(known),
+            }
         }
         for number in facts.all_references().filter(|number| facts.native.as_ref() != Some(number)) {
-            if let Some(record) = self.known_by(&number).await?.filter(|record| record.provisional) {
-                return Ok(Some(record));
+            match self.known_by(&number).await? {
+                Known::As(record) if record.provisional => return Ok(Known::As(record)),
+                Known::As(_) | Known::Unknown => {}
+                Known::Contested => return Ok(Known::Contested),
             }
         }
-        Ok(None)
+        Ok(Known::Unknown)
     }
 
-    async fn known_by(&mut self, number: &Reference) -> Result<Option<Arc<OrderRecord>>, Error> {
+    async fn known_by(&mut self, number: &Reference) -> Result<Known, Error> {
         match self.ledger.known_order(&self.account.name, &Wanted::from(number.clone())).await {
+            Ok(Some(record)) => Ok(Known::As(record)),
+            Ok(None) => Ok(Known::Unknown),
             Err(error @ Error::Rejected(_)) => {
-                self.problems.add(format!("order {number}: {error}"));
-                Ok(None)
+                self.problems.add(format!("order {number} was not compared: {error}"));
+                Ok(Known::Contested)
             }
-            found => found,
+            Err(error) => Err(error),
         }
     }
 
-    async fn record_of(&mut self, row: &SeenRefund) -> Result<Option<Arc<OrderRecord>>, Error> {
+    async fn known_for(&mut self, row: &SeenRefund) -> Result<Known, Error> {
         for (kind, number) in &row.order {
             let number = Reference { kind: kind.clone(), number: number.clone() };
-            if let Some(record) = self.known_by(&number).await? {
-                return Ok(Some(record));
+            match self.known_by(&number).await? {
+                Known::Unknown => {}
+                known => return Ok(known),
             }
         }
-        Ok(None)
+        Ok(Known::Unknown)
     }
 
     /// A row that can be compared; one that tells of money without saying how much or when cannot.
@@ -269,15 +285,23 @@ impl Gather<'_> {
         }
     }
 
+    /// What the upstream lists beside what the ledger has; nothing where nobody can say which order here it is.
+    fn pair(&mut self, native: Reference, known: Known, there: There<Told>) {
+        let record = match known {
+            Known::As(record) => Some(record),
+            Known::Unknown => None,
+            Known::Contested => return,
+        };
+        if let Some(record) = record.as_ref().filter(|record| self.places.contains_key(&record.id)) {
+            self.problems.add(format!("order {native} is order {} here, and so is another", record.id));
+            return;
+        }
+        self.draft(Some(native), record, there);
+    }
+
     fn draft(&mut self, order: Option<Reference>, record: Option<Arc<OrderRecord>>, there: There<Told>) -> usize {
         let place = self.drafts.len();
         if let Some(record) = &record {
-            if let Some(place) = self.places.get(&record.id) {
-                if let Some(order) = order {
-                    self.problems.add(format!("order {order} is order {} here, and so is another", record.id));
-                }
-                return *place;
-            }
             self.places.insert(record.id.clone(), place);
         }
         let native = record.as_ref().and_then(|record| record.facts.native.clone());
