@@ -54,6 +54,7 @@ impl Plan {
 /// The embedded storage; from its crash on no call ever comes back.
 pub(crate) struct Crashing {
     storage: RwLock<Option<Embedded>>,
+    newest: watch::Receiver<u64>,
     plan: Arc<Mutex<Plan>>,
     dead: watch::Sender<bool>,
 }
@@ -68,9 +69,11 @@ impl Crashing {
         options.lock_wait = Duration::from_secs(5);
         let directory = directory.to_owned();
         let opened = tokio::task::spawn_blocking(move || Embedded::open(&directory, &options)).await;
-        let storage = RwLock::new(Some(opened.expect("no panic").expect("opens")));
+        let storage = opened.expect("no panic").expect("opens");
+        let newest = storage.newest();
+        let storage = RwLock::new(Some(storage));
         let plan = Arc::new(Mutex::new(Plan { commits: 0, crash }));
-        Arc::new(Crashing { storage, plan, dead: watch::Sender::new(false) })
+        Arc::new(Crashing { storage, newest, plan, dead: watch::Sender::new(false) })
     }
 
     /// Counts commits from here, and dies at the chosen one.
@@ -213,6 +216,19 @@ impl Storage for Crashing {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<DueRefund>, StorageError>> {
         Box::pin(async move { alive!(self, storage => storage.refunds_in(state, not_after, limit)) })
+    }
+
+    fn refunds_after<'a>(
+        &'a self,
+        state: Option<RefundState>,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>> {
+        Box::pin(async move { alive!(self, storage => storage.refunds_after(state, after, limit)) })
+    }
+
+    fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.clone()
     }
 
     fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>> {
