@@ -12,7 +12,9 @@ use tillbook::sandbox::Upstream;
 use tillbook::storage::Storage;
 use tillbook::storage::embedded::Embedded;
 use tillbook::storage::embedded::disk::Directory;
-use tillbook::{Error, Ledger, RecordOrder, Reference, RefundQuery, RefundRequest, RefundState, Rejection, Ruling, Sending};
+use tillbook::{
+    Error, Ledger, RecordOrder, Reference, RefundQuery, RefundRequest, RefundState, Rejection, Ruling, Sending,
+};
 
 use crate::ledger::{account, connect, key, request, state, sync, yuan};
 use crate::storage::fixture;
