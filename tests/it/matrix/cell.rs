@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::trouble::{LATE, OURS_FEN, Trouble};
 use crate::support::crash::Crash;
 use crate::support::life::Life;
-use crate::support::shop::{key, refund_of, yuan};
+use crate::support::shop::{at_once, key, refund_of, yuan};
 
 /// How the refund is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Cell {
     pub(super) async fn live(self) -> End {
         // Somebody else refunds these orders, and the account says so.
         let alone = self.trouble.elsewhere_fen().is_none();
-        let settings = AccountSettings { sole_refunder: Some(alone), ..AccountSettings::default() };
+        let settings = AccountSettings { sole_refunder: Some(alone), ..at_once() };
         let mut life = Life::begin(self.upstream, settings, self.trouble.timeout()).await;
         let order = life.shop.order("80.00");
         life.shop.fetch(&order).await;
