@@ -2,7 +2,9 @@
 
 mod architecture;
 mod cli;
+mod clocks;
 mod demo;
+mod drain;
 mod fubei;
 mod hydrogen;
 mod ledger;
@@ -10,12 +12,14 @@ mod ledger_kill;
 mod ledger_queries;
 mod ledger_races;
 mod ledger_sync;
-mod matrix;
 mod limited;
+mod matrix;
 mod outside;
+mod provisional;
 mod pull;
 mod quarantine;
 mod reconcile;
+mod run;
 mod sandbox;
 mod serve;
 mod specs;

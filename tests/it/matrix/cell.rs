@@ -191,7 +191,8 @@ impl Cell {
         assert!(refund.state != RefundState::Declined || executed == 0, "called declined, and was executed: {said}");
         self.judge_certainty(end, &said);
         // The amounts.
-        let elsewhere: i64 = book.refunds.iter().filter(|refund| refund.elsewhere).map(|refund| refund.amount_fen).sum();
+        let elsewhere: i64 =
+            book.refunds.iter().filter(|refund| refund.elsewhere).map(|refund| refund.amount_fen).sum();
         let out = Money::from_fen(book.money_out_fen).expect("never negative");
         let held = if review { ours_amount } else { Money::ZERO };
         let here = if succeeded { ours_amount } else { Money::ZERO };

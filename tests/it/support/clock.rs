@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use tillbook::Clock;
 use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference, Timestamp};
 use tillbook::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall,
 };
-use tillbook::Clock;
 
 /// The machine's clocks, with what a test added to them.
 pub(crate) struct TestClock {

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tillbook::domain::{AccountName, DeviceName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
+use tillbook::BoxFuture;
 use tillbook::domain::decide::Refusal;
+use tillbook::domain::{AccountName, DeviceName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
 use tillbook::storage::{
     CheckReport, Committed, Decide, DueRefund, OrderQuery, Page, ScanPage, Storage, StorageError, TransactError,
     Transaction,
 };
-use tillbook::BoxFuture;
 use tokio::sync::{RwLock, watch};
 
 /// Where the process dies.
