@@ -106,10 +106,10 @@ impl Drain {
         let new = |_| shop.sandbox.add_order(self.upstream, NewOrder::paid(PAID_FEN)).expect("the sandbox takes it");
         let orders: Vec<OrderHandle> = (0..self.orders).map(new).collect();
         let began = Instant::now();
-        // The first in the queue is the bad one; a list shows it all the same.
-        self.connect(&shop, &orders[0]);
         while shop.sync().await.accounts[&account()].orders_new > 0 {}
         let (pulled, began) = (began.elapsed(), Instant::now());
+        // From here on the first order is the bad one.
+        self.connect(&shop, &orders[0]);
         shop.sandbox.network_down().await;
         self.queue(&shop, &orders).await;
         let queued = began.elapsed();

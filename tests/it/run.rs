@@ -56,6 +56,7 @@ async fn what_is_queued_goes_out_once_while_the_network_comes_and_goes() {
         sandbox.network_down().await;
         let runner = Runner::start(&life.shop.ledger);
         runner.until(|said| said.paused == 1).await;
+        let mut cut_at = Vec::new();
         for round in 1..=3 {
             sandbox.network_up().await.expect("listens again");
             wake(&life, &orders[round], &format!("up{round}")).await;
@@ -63,6 +64,7 @@ async fn what_is_queued_goes_out_once_while_the_network_comes_and_goes() {
             runner.until(|said| said.count(RefundState::Succeeded) >= 12 * round).await;
             let paused = runner.said().paused;
             sandbox.network_down().await; // whatever is on its way is cut
+            cut_at.push(runner.said().refunds.len());
             queue(&life.shop, &orders[round + 10], &format!("down{round}"), "1").await;
             runner.until(|said| said.paused > paused).await;
         }
@@ -85,7 +87,10 @@ async fn what_is_queued_goes_out_once_while_the_network_comes_and_goes() {
             in_doubt += record.refunds.iter().filter(|refund| refund.state == RefundState::InDoubt).count();
         }
         let (pauses, calls) = (said.paused, sandbox.calls());
-        say(&format!("run, {upstream}: {executed} refunds, {in_doubt} in doubt, {pauses} pauses, {calls:?}"));
+        say(&format!(
+            "run, {upstream}: {executed} refunds, {in_doubt} in doubt, {pauses} pauses, cut after {cut_at:?}, {calls:?}"
+        ));
+        assert!(cut_at[0] < ORDERS, "{upstream}: the network went away too late to cut anything");
         assert_eq!(executed + in_doubt, refunds, "{upstream}");
         let books = sandbox.books();
         assert_eq!(books.orders.iter().map(|order| order.refunds.len()).sum::<usize>(), executed, "{upstream}");
