@@ -96,6 +96,7 @@ kinds! {
     "contested_reference"  Refused     "two orders claim one number";
     "other_account"        Refused     "the order belongs to another account";
     "already_recorded"     Refused     "the order recorded offline is already known";
+    "stale_facts"          Refused     "known only from before the ledger was adopted; fetch the order first";
     "not_refundable"       Refused     "the order is not paid";
     "foreign_currency"     Refused     "the order is not in CNY";
     "refundable_changed"   Refused     "another amount is refundable than `--expect-refundable` says";
@@ -123,7 +124,6 @@ kinds! {
     "outcome_not_written"  Failed      "the refund was sent and its outcome could not be written; it stays held";
     "moved"                Failed      "the order got another id meanwhile; ask again";
     "task_lost"            Failed      "a task of the ledger ended early; what it had written is safe";
-    "stale_facts"          Refused     "what is known of the order is older than the ledger's adoption; fetch it first";
     "quarantined"          Failed      "the ledger was copied or restored; see `tillbook adopt`";
     "locked"               Failed      "another process owns the ledger; the message names it";
     "busy"                 Failed      "the process that owns the ledger could not answer; nothing was done";

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tillbook::domain::Outcome;
+use tillbook::domain::{Outcome, Verdict};
 use tillbook::gateway::ReadErrorKind;
 use tillbook::sandbox::Upstream;
 use tillbook::storage::Storage;
 use tillbook::storage::embedded::Embedded;
 use tillbook::storage::embedded::disk::Directory;
-use tillbook::{Error, Ledger, RecordOrder, Reference, RefundQuery, RefundRequest, RefundState, Rejection, Sending};
+use tillbook::{Error, Ledger, RecordOrder, Reference, RefundQuery, RefundRequest, RefundState, Rejection, Ruling, Sending};
 
 use crate::ledger::{account, connect, key, request, state, sync, yuan};
 use crate::storage::fixture;
@@ -73,6 +73,8 @@ async fn unfinished(directory: &Path, desk: &Desk) -> [Reference; 3] {
     }
     ledger.refund(queued(&orders[0], "r-queued", "10.00")).await.expect("held");
     desk.silence_probes(true);
+    // Without totals nothing proves what became of it.
+    desk.change("3", |facts| (facts.refunded, facts.refund_count) = (None, None));
     desk.script([Does::LoseAnswer, Does::Accept]);
     ledger.refund(request(&orders[1], "r-doubt", "20.00")).await.expect("held");
     ledger.refund(request(&orders[2], "r-accepted", "30.00")).await.expect("held");
@@ -111,6 +113,16 @@ async fn a_copy_reads_everything_and_neither_holds_nor_sends_while_the_original_
     }
     quarantined(ledger.refund(queued(&order, "r-new", "1.00")).await);
     quarantined(ledger.cancel(&account(), &key("r-queued"), None).await);
+    quarantined(ledger.approve(&account(), &key("r-queued"), "li".to_owned()).await);
+    let ruling = Ruling {
+        account: account(),
+        key: key("r-doubt"),
+        verdict: Verdict::Succeeded,
+        by: "li".to_owned(),
+        note: "seen in the books".to_owned(),
+        version: 3,
+    };
+    quarantined(ledger.resolve(ruling).await);
     quarantined(ledger.fetch(&account(), &order.clone().into()).await);
     quarantined(ledger.sync(&tillbook::SyncOptions::default(), &|_| ()).await);
     let offline = RecordOrder {
@@ -205,7 +217,13 @@ async fn a_file_that_is_garbled_or_gone_or_another_ledgers_is_a_quarantine_and_n
     let harms: [Harm<'_>; 4] = [
         ("cannot be read", Box::new(|| fs::write(&file, b"\0\0\0").expect("written"))),
         ("is missing", Box::new(|| fs::remove_file(&file).expect("removed"))),
-        ("cannot be read", Box::new(|| fs::create_dir(&file).expect("made"))),
+        (
+            "cannot be read",
+            Box::new(|| {
+                fs::remove_file(&file).expect("removed");
+                fs::create_dir(&file).expect("made");
+            }),
+        ),
         ("belongs to another copy", Box::new(|| fs::rename(other.join("INSTANCE"), &file).expect("moved"))),
     ];
     for (said, harm) in harms {

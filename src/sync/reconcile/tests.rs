@@ -141,7 +141,8 @@ fn each_way_in_which_a_refund_differs_has_its_word() {
     let shown = |outcome| There::Shown(row(500, outcome));
     let like = |outcome| There::Shown(RefundThere { own_number: false, ..row(500, outcome) });
     // The state here, what is shown there, the totals here and there, and what is found.
-    let table: Vec<(RefundState, There<RefundThere>, i64, Option<i64>, Vec<&str>)> = vec![
+    type Row = (RefundState, There<RefundThere>, i64, Option<i64>, Vec<&'static str>);
+    let table: Vec<Row> = vec![
         (Succeeded, shown(Done), 500, Some(500), vec![]),
         (Succeeded, There::Shown(row(400, Done)), 500, Some(400), vec!["refund amount_differs 500 400"]),
         (Succeeded, shown(Failed), 500, Some(0), vec!["refund reversed_late 500 500"]),

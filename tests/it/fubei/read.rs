@@ -82,6 +82,7 @@ async fn a_fetch_is_the_query_and_the_statistics() {
     let server = WireServer::start([ok(SUCCESS), ok(STATISTICS)]).await;
     let gateway = gateway(settings(&server.base_url));
     let mut facts = gateway.fetch_order(&[order_sn()]).await.expect("read").expect("known");
+    assert!(facts.upstream_time.take().is_some(), "the answer bears a Date");
     facts.asked_at = at(1);
     let mut expected = Facts {
         merchant: "20160922135339595387".to_owned(),

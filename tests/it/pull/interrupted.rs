@@ -97,7 +97,7 @@ async fn a_sync_dropped_anywhere_is_taken_up_by_the_next() {
             drops += 1;
             steps += 1 + steps / 8; // each of the first steps, then ever fewer
         }
-        assert!(drops > 10, "the sync was dropped {drops} times only");
+        assert!(drops > 4, "the sync was dropped {drops} times only");
     }
 }
 

@@ -11,7 +11,7 @@ use tillbook::domain::{
     PaymentMethod, Reference, RefundKey, Requested, Rules, Timestamp,
 };
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
-use tillbook::storage::{Claims, Committed, Storage, TransactError, Transaction};
+use tillbook::storage::{Adoption, Claims, Committed, Storage, TransactError, Transaction};
 
 pub(crate) fn device() -> DeviceName {
     DeviceName::new("till-3").expect("valid")
@@ -196,4 +196,13 @@ pub(crate) fn options() -> EmbeddedOptions {
 
 pub(crate) fn open(directory: &Path) -> Embedded {
     Embedded::open(directory, &options()).expect("the ledger opens")
+}
+
+/// A copy of a ledger, adopted: it goes on as if it were the original.
+pub(crate) async fn open_copy(directory: &Path) -> Embedded {
+    let ledger = open(directory);
+    assert!(ledger.quarantine().is_some(), "it is no copy");
+    let adoption = Adoption { transactions: Vec::new(), cursor: ("adopted".to_owned(), "by a test".to_owned()) };
+    ledger.adopt(adoption).await.expect("adopted");
+    ledger
 }
