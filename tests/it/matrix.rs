@@ -6,7 +6,6 @@ mod cell;
 mod trouble;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::support::crash::Crash;
+use crate::support::say;
 use crate::support::shop::UPSTREAMS;
 use cell::{Cell, End, Moment, Way};
 use trouble::Trouble;
@@ -48,10 +48,6 @@ fn words(error: tokio::task::JoinError) -> String {
     let Ok(panic) = error.try_into_panic() else { return "canceled".to_owned() };
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-fn say(words: &str) {
-    writeln!(std::io::stderr(), "{words}").expect("stderr is open");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::trouble::{LATE, OURS_FEN, Trouble};
 use crate::support::crash::Crash;
 use crate::support::life::Life;
-use crate::support::shop::{key, refund_of, yuan};
+use crate::support::shop::{at_once, key, refund_of, yuan};
 
 /// How the refund is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Cell {
     pub(super) async fn live(self) -> End {
         // Somebody else refunds these orders, and the account says so.
         let alone = self.trouble.elsewhere_fen().is_none();
-        let settings = AccountSettings { sole_refunder: Some(alone), ..AccountSettings::default() };
+        let settings = AccountSettings { sole_refunder: Some(alone), ..at_once() };
         let mut life = Life::begin(self.upstream, settings, self.trouble.timeout()).await;
         let order = life.shop.order("80.00");
         life.shop.fetch(&order).await;
@@ -140,10 +140,10 @@ impl Cell {
                 sandbox.refund_elsewhere(self.upstream, &order.id, fen).expect("there is enough");
             }
             Step::Land => {
-                // What lands on a shut door leaves no trace to wait for.
                 let landed = struck_at.map(|at| at + LATE + Duration::from_millis(100));
                 sleep_until(landed.unwrap_or_else(Instant::now)).await;
-                if struck_at.is_some() {
+                // What lands on hydrogen's shut door leaves no trace to wait for.
+                if struck_at.is_some() && self.upstream != Upstream::Hydrogen {
                     let paid = sandbox.until(|books| books.money_out_fen(self.upstream, &order.id) > Some(0));
                     timeout(Duration::from_secs(10), paid).await.expect("what lands late lands");
                 }

@@ -159,9 +159,14 @@ impl Trouble {
     }
 
     /// Whether the upstream can prove that a refund was executed which was. trade_order knows no number of ours: what it
-    /// shows is proof only where nobody else refunds the order.
+    /// shows is proof only where nobody else refunds the order. What hydrogen's function began and never wrote down
+    /// shows in the order's total alone, and the total before it was unknown.
     pub(super) fn execution_is_provable(self, upstream: Upstream) -> bool {
-        upstream != Upstream::TradeOrder || self.elsewhere_fen().is_none()
+        match upstream {
+            Upstream::Fubei => true,
+            Upstream::TradeOrder => self.elsewhere_fen().is_none(),
+            Upstream::Hydrogen => self != Trouble::Unrecorded,
+        }
     }
 
     /// Whether hydrogen's door can be shut on the first sending, or the sending is known to be done: then the refund ends

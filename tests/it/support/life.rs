@@ -24,7 +24,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// A shop with an empty ledger and an upstream of its own, without a least time between refunds.
+    /// A shop with an empty ledger and an upstream of its own.
     pub(crate) async fn begin(upstream: Upstream, settings: AccountSettings, timeout: Duration) -> Life {
         let sandbox = Arc::new(Sandbox::start().await.expect("the sandbox listens"));
         let dir = Arc::new(tempfile::tempdir().expect("a directory"));
@@ -32,7 +32,6 @@ impl Life {
         let storage = Crashing::open(dir.path(), None).await;
         let ledger = Ledger::builder().clock(clock.clone()).storage(storage.clone()).await.expect("opens");
         let shop = Shop { sandbox, upstream, ledger, dir };
-        let settings = AccountSettings { refund_interval: Some(Duration::ZERO), ..settings };
         let life = Life { shop, clock, storage, deaths: 0, settings, timeout, fate: VecDeque::new() };
         life.connect();
         life
