@@ -85,6 +85,10 @@ pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> R
     if let Some(seen) = &command.fresh {
         see(draft, found, seen)?;
     }
+    // Of what was sent before this copy was adopted, the original may have sent as much.
+    let sent_at = draft.refund(key)?.sent_at;
+    let copied = draft.context.adopted_at.is_some_and(|adopted_at| sent_at.is_none_or(|sent| sent <= adopted_at));
+    let rules = &Rules { sole_refunder: rules.sole_refunder && !copied, ..rules.clone() };
     let counts = match finding.proof {
         Proof::OwnNumber => true,
         // Somebody else's refund of the same amount would look just so.
