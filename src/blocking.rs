@@ -11,7 +11,7 @@ use crate::ledger::{
     RefundTotal, Refunded, Ruling, Wanted,
 };
 use crate::storage::{CheckReport, OrderQuery, Page, ScanPage};
-use crate::sync::{SyncOptions, SyncReport, Watcher};
+use crate::sync::{Reconciliation, SyncOptions, SyncReport, Watcher};
 
 /// A [`Ledger`](crate::Ledger) with a runtime of its own: the same calls, which wait.
 ///
@@ -133,6 +133,7 @@ waits! {
     refund_totals(query: &RefundQuery) -> BTreeMap<RefundState, RefundTotal>;
     events(after: u64, limit: usize) -> Vec<Arc<Entry>>;
     events_of(order: &OrderId) -> Vec<Arc<Entry>>;
+    reconcile(account: &AccountName, day: jiff::civil::Date) -> Reconciliation;
     check_account(name: &AccountName) -> Checked;
     adopt(by: &str) -> Adopted;
     verify() -> CheckReport;

@@ -291,7 +291,13 @@ impl Inner {
         let replayed = committed.entries.is_empty();
         if !started {
             self.queued.notify_waiters();
-            return refunded(committed.record, &request.key, replayed, waiting.or_else(|| Some(why_it_waits())));
+            let awaits = committed.record.refund(&request.key).is_some_and(|refund| refund.awaits_approval);
+            let why = match waiting {
+                _ if awaits => "it is above what goes out without approval, and nobody has approved it".to_owned(),
+                Some(why) => why,
+                None => why_it_waits(),
+            };
+            return refunded(committed.record, &request.key, replayed, Some(why));
         }
         let (record, answer) = self.send(account, committed.record, &request.key).await?;
         refunded(record, &request.key, false, Some(super::attempt::waiting(&answer)))

@@ -182,6 +182,9 @@ impl Inner {
             let proven = state.map_or(words.clone(), |state| format!("it is {state}: {words}"));
             return Err(Rejection::VerdictContradicted { key, verdict, words: proven }.into());
         }
+        if target == RefundState::Queued {
+            self.queued.notify_waiters();
+        }
         refund::refunded(record, &key, false, None)
     }
 }

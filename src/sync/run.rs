@@ -28,6 +28,9 @@ impl Default for RunOptions {
     }
 }
 
+/// How many problems are remembered as told.
+const SAID: usize = 100;
+
 /// The longest that a turn waits for the next: a bound on what a missed wake-up can cost.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -77,6 +80,8 @@ struct Turns {
     watcher: Arc<Watcher>,
     pull_every: Duration,
     pull_at: Duration,
+    /// The listing under way, if there is one: it may take long, and no refund waits behind it.
+    pulling: JoinSet<Result<AccountReport, Error>>,
     pause: Pause,
     rests: Rests<OrderId>,
     questions: Questions,
@@ -88,7 +93,8 @@ impl Turns {
     fn new(ledger: Ledger, account: Arc<Account>, pull_every: Duration, watcher: Arc<Watcher>) -> Turns {
         let pull_at = ledger.inner.running();
         let (pause, rests, questions) = (Pause::default(), Rests::default(), Questions::default());
-        Turns { ledger, account, watcher, pull_every, pull_at, pause, rests, questions, said: Vec::new() }
+        let (pulling, said) = (JoinSet::new(), Vec::new());
+        Turns { ledger, account, watcher, pull_every, pull_at, pulling, pause, rests, questions, said }
     }
 
     async fn run(mut self) -> Result<(), Error> {
@@ -102,6 +108,11 @@ impl Turns {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = queued => {}
+                Some(pulled) = self.pulling.join_next() => {
+                    let report = pulled??;
+                    self.say(&report);
+                    self.pull_at = self.now() + self.pull_every;
+                }
             }
         }
     }
@@ -120,7 +131,7 @@ impl Turns {
         }
         let mut report = AccountReport::default();
         let halted = self.round(&mut report).await?;
-        self.say(report);
+        self.say(&report);
         Ok(match halted {
             Some(error) => self.pause_for(&error),
             None => self.until_next().await?,
@@ -139,9 +150,12 @@ impl Turns {
         if halted.is_some() {
             return Ok(halted);
         }
-        if self.pull_at <= ledger.inner.running() {
-            pull::pull(ledger, account, report, watcher).await?;
-            self.pull_at = ledger.inner.running() + self.pull_every;
+        if self.pull_at <= ledger.inner.running() && self.pulling.is_empty() {
+            let (ledger, account, watcher) = (ledger.clone(), account.clone(), self.watcher.clone());
+            self.pulling.spawn(async move {
+                let mut report = AccountReport::default();
+                pull::pull(&ledger, &account, &mut report, &*watcher).await.map(|()| report)
+            });
         }
         Ok(None)
     }
@@ -154,20 +168,23 @@ impl Turns {
         wait
     }
 
-    /// Tells each problem once, as long as it lasts.
-    fn say(&mut self, report: AccountReport) {
+    /// Tells each problem, and not again what was told a moment ago.
+    fn say(&mut self, report: &AccountReport) {
         for what in &report.problems {
             if !self.said.contains(what) {
                 (self.watcher)(&Progress::Problem { account: self.account.name.clone(), what: what.clone() });
+                self.said.push(what.clone());
             }
         }
-        self.said = report.problems;
+        let old = self.said.len().saturating_sub(SAID);
+        self.said.drain(..old);
     }
 
     /// How long until something is due.
     async fn until_next(&self) -> Result<Duration, Error> {
         let now = self.now();
-        let next = [Some(self.pull_at), self.questions.next(), self.rests.next(now), self.next_queued().await?];
+        let pull_at = self.pulling.is_empty().then_some(self.pull_at);
+        let next = [pull_at, self.questions.next(), self.rests.next(now), self.next_queued().await?];
         let next = next.into_iter().flatten().min().unwrap_or(now + LONGEST);
         // Never busy: what is due and did not go rests, or pauses the account.
         Ok(next.saturating_sub(now).clamp(Duration::from_millis(50), LONGEST))

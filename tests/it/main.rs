@@ -1,5 +1,6 @@
 //! The integration tests: one binary, for linking is the slow part.
 
+mod adoption;
 mod architecture;
 mod cli;
 mod clocks;

@@ -82,6 +82,11 @@ fn request(args: &RefundArgs, make_key: impl FnOnce() -> RefundKey) -> RefundReq
     }
 }
 
+/// Prints a refund that may just have gone out. The exit code is its state's.
+pub(super) fn answer(output: Output, refunded: &Refunded) -> Result<Exit, Failure> {
+    print(output, refunded, Mode::Real)
+}
+
 /// Prints the refund with its order. Where the exit code is not 0, the document says why under `error` too.
 fn print(output: Output, refunded: &Refunded, mode: Mode) -> Result<Exit, Failure> {
     let Refunded { refund, order, replayed, waiting } = refunded;

@@ -45,6 +45,6 @@ async fn judge(session: &Session, name: RefundName, given: Given) -> Result<Exit
         _ => failure,
     })?;
     let document = json!({ "refund": json::refund(&refund), "order": json::order(&order), "verdict": verdict });
-    session.output.result(&document, || table::refunded(&refund, &order))?;
+    session.output.result(&document, || table::refunded_told(&refund, &order))?;
     Ok(Exit::Done)
 }

@@ -32,3 +32,54 @@ pub fn adopt(context: &Context, found: &Found, by: &str) -> Result<Vec<Event>, R
     }
     Ok(draft.events)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::{Story, yuan};
+    use super::*;
+    use crate::domain::{InFlight, Outcome};
+
+    fn adopted(story: &mut Story) -> Vec<&'static str> {
+        let context = story.context();
+        let events = adopt(&context, &story.found(None), "li").expect("decided");
+        story.write(&context, events)
+    }
+
+    #[test]
+    fn what_is_not_settled_goes_to_review_with_its_hold_and_the_rest_stays() {
+        let mut story = Story::paid();
+        story.rules.in_flight = InFlight::Many;
+        for (name, outcome) in [
+            ("accepted", Some(Outcome::Accepted)),
+            ("declined", Some(Outcome::Declined)),
+            ("doubt", Some(Outcome::InDoubt)),
+            ("sending", None),
+            ("succeeded", Some(Outcome::Succeeded)),
+        ] {
+            story.send(name, "10").expect("granted");
+            outcome.map(|outcome| story.told(name, outcome).expect("told"));
+        }
+        story.hold("queued", "10").expect("granted");
+        let before = story.amounts();
+        assert_eq!(
+            adopted(&mut story),
+            ["refund_to_review", "refund_to_review", "attempt_lost", "refund_to_review", "refund_to_review"]
+        );
+        let states: Vec<(&str, RefundState)> =
+            story.record().refunds.iter().map(|refund| (refund.key.as_str(), refund.state)).collect();
+        assert_eq!(
+            states,
+            [
+                ("accepted", RefundState::Review),
+                ("declined", RefundState::Declined),
+                ("doubt", RefundState::Review),
+                ("sending", RefundState::Review),
+                ("succeeded", RefundState::Succeeded),
+                ("queued", RefundState::Review),
+            ]
+        );
+        assert_eq!(story.amounts(), before);
+        assert_eq!(story.record().held(), yuan("40"));
+        assert_eq!(adopted(&mut story), Vec::<&str>::new(), "adopting again writes nothing");
+    }
+}

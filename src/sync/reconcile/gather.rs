@@ -1,20 +1,20 @@
 //! Both sides of a day are gathered here: what the upstream lists, what the ledger has, and what has to be asked one
-//! by one. Nothing is written.
+//! by one (`ask.rs`). Nothing is written.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::domain::{Facts, Finding, Money, OrderId, OrderRecord, OrderStatus, Outcome, Proof, Reference, RefundKey};
-use crate::domain::{RefundState, Timestamp};
-use crate::gateway::{Mentioned, ReadError, SeenRefund};
+use crate::domain::{Facts, OrderId, OrderRecord, OrderStatus, Outcome, Reference, RefundKey, RefundState, Timestamp};
+use crate::gateway::SeenRefund;
 use crate::ledger::{Account, Error, Ledger, Wanted};
 use crate::storage::{OrderQuery, Page};
 
 use super::super::Reach;
-use super::compare::{OrderHere, OrderThere, OwnRefund, Pair, RefundThere, There, made_at};
+use super::compare::{OwnRefund, Pair, RefundThere, There, made_at};
 use super::day::Day;
 use super::lists::{self, Listed, Orders, Refunds};
 use super::report::Problems;
+use super::sides::{Told, counts, has_no_time, order_here, order_there, own, refund_there};
 
 /// Both sides.
 pub(super) struct Gathered {
@@ -51,33 +51,33 @@ pub(super) async fn gather(ledger: &Ledger, account: &Account, day: Day) -> Resu
     Ok(gather.finish(&refunds))
 }
 
+/// Which order here a number names.
+enum Known {
+    As(Arc<OrderRecord>),
+    Unknown,
+    /// More than one: a problem says so, and nothing is compared.
+    Contested,
+}
+
 /// One order while it is gathered.
-struct Draft {
-    order: Option<Reference>,
-    record: Option<Arc<OrderRecord>>,
-    there: There<Told>,
+pub(super) struct Draft {
+    pub(super) order: Option<Reference>,
+    pub(super) record: Option<Arc<OrderRecord>>,
+    pub(super) there: There<Told>,
     /// What is shown of our refunds.
-    shown: Vec<(RefundKey, There<RefundThere>)>,
-    strangers: Vec<RefundThere>,
+    pub(super) shown: Vec<(RefundKey, There<RefundThere>)>,
+    pub(super) strangers: Vec<RefundThere>,
 }
 
-/// What the upstream says about an order.
-#[derive(Clone)]
-enum Told {
-    Facts(Box<Facts>),
-    /// A bill's row: it was paid, so much, then.
-    Row(Money, Option<Timestamp>),
-}
-
-struct Gather<'a> {
-    ledger: &'a Ledger,
-    account: &'a Account,
-    day: Day,
-    orders: Orders,
-    drafts: Vec<Draft>,
-    places: HashMap<OrderId, usize>,
-    reach: Reach,
-    problems: Problems,
+pub(super) struct Gather<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) account: &'a Account,
+    pub(super) day: Day,
+    pub(super) orders: Orders,
+    pub(super) drafts: Vec<Draft>,
+    pub(super) places: HashMap<OrderId, usize>,
+    pub(super) reach: Reach,
+    pub(super) problems: Problems,
 }
 
 impl Gather<'_> {
@@ -89,28 +89,28 @@ impl Gather<'_> {
             let on_day = listed.at().is_some_and(|at| self.day.contains(at));
             match listed {
                 Listed::Facts(facts) if on_day && counts(&facts) => {
-                    let record = self.known(&facts).await?;
-                    self.draft(Some(native), record, There::Shown(Told::Facts(facts)));
+                    let known = self.known(&facts).await?;
+                    self.pair(native, known, There::Shown(Told::Facts(facts)));
                 }
                 Listed::Facts(facts) => {
-                    if counts(&facts) && listed_without_time(&facts) {
+                    if counts(&facts) && has_no_time(&facts) {
                         self.problems.add(format!("order {native} is paid, and the list does not say when"));
                     }
                     if facts.updated_at.is_some_and(|at| self.day.contains(at))
-                        && let Some(record) = self.known(&facts).await?
+                        && let Known::As(record) = self.known(&facts).await?
                         && facts.refunded.is_some_and(|total| total != record.refunded())
                     {
-                        self.draft(Some(native), Some(record), There::Shown(Told::Facts(facts)));
+                        self.pair(native, Known::As(record), There::Shown(Told::Facts(facts)));
                     }
                 }
                 // A bill has neither states nor refunds: what is on it is asked for, one by one.
                 Listed::Mention(mention) if on_day || mention.paid_at.is_none() => {
                     let told = self.told_of(&mention).await;
-                    let record = match &told {
+                    let known = match &told {
                         There::Shown(Told::Facts(facts)) => self.known(facts).await?,
                         _ => self.known_by(&mention.number).await?,
                     };
-                    self.draft(Some(native), record, told);
+                    self.pair(native, known, told);
                 }
                 Listed::Mention(_) => {}
             }
@@ -168,71 +168,35 @@ impl Gather<'_> {
 
     /// Puts each listed refund beside the refund of ours whose number it bears, or among the strangers of its order.
     async fn listed_refunds(&mut self, refunds: &Refunds) -> Result<(), Error> {
-        let (Refunds::All(rows) | Refunds::Some(rows)) = refunds else { return Ok(()) };
-        let mut other_days = Vec::new();
-        for row in rows {
+        let (Refunds::All(listed) | Refunds::Some(listed)) = refunds else { return Ok(()) };
+        let mut rows = Vec::new();
+        for row in listed {
             let on_day = row.at.is_some_and(|at| self.day.contains(at));
             let Some(there) = self.row(row) else { continue };
-            let record = self.record_of(row).await?;
-            match &record {
-                Some(record) if on_day => self.of_record(record.clone()).await,
-                None if on_day => {
+            match self.known_for(row).await? {
+                Known::As(record) => {
+                    if on_day {
+                        self.of_record(record.clone()).await;
+                    }
+                    rows.push((record, row, there));
+                }
+                Known::Unknown if on_day => {
                     let place = self.stranger(row);
                     self.drafts[place].strangers.push(there);
-                    continue;
                 }
-                _ => {}
+                Known::Unknown | Known::Contested => {}
             }
-            other_days.push((record, row, there));
         }
         // Rows of other days explain totals; by themselves they are no business of this day's.
-        for (record, row, there) in other_days {
-            let Some(place) = record.as_ref().and_then(|record| self.places.get(&record.id)) else { continue };
+        for (record, row, there) in rows {
+            let Some(place) = self.places.get(&record.id) else { continue };
             let draft = &mut self.drafts[*place];
-            match record.as_ref().and_then(|record| own(record, row)) {
+            match own(&record, row) {
                 Some(key) => draft.shown.push((key, There::Shown(there))),
                 None => draft.strangers.push(there),
             }
         }
         Ok(())
-    }
-
-    /// Asks about each refund of those orders that have one of the day, or whose total differs.
-    async fn probe(&mut self) {
-        for place in 0..self.drafts.len() {
-            let draft = &self.drafts[place];
-            let Some(record) = draft.record.clone().filter(|record| !record.provisional) else { continue };
-            let told = draft.there.shown().map(|told| order_there(told, Some(&record)));
-            let differs = told.and_then(|there| there.refunded).is_some_and(|total| total != record.refunded());
-            let attempted: Vec<_> = record.refunds.iter().filter(|refund| refund.attempts > 0).collect();
-            if !differs && !attempted.iter().any(|refund| self.day.contains(made_at(refund))) {
-                continue;
-            }
-            for refund in attempted {
-                let there = self.ask(&record, &refund.key, refund.amount).await;
-                self.drafts[place].shown.push((refund.key.clone(), there));
-            }
-        }
-    }
-
-    async fn ask(&mut self, record: &OrderRecord, key: &RefundKey, amount: Money) -> There<RefundThere> {
-        if self.reach == Reach::No {
-            return There::Unasked;
-        }
-        let found = match self.ledger.inner.call(record, key) {
-            Ok(call) => self.account.gateway.probe(&call).await,
-            Err(error) => {
-                self.problems.add(format!("refund {key} could not be asked about: {error}"));
-                return There::Unasked;
-            }
-        };
-        match found {
-            Ok(finding) => probed(finding, amount),
-            Err(error) => {
-                self.unanswered(&format!("refund {key} could not be asked about"), &error);
-                There::Unasked
-            }
-        }
     }
 
     /// An order here, with what the upstream says about it.
@@ -251,118 +215,69 @@ impl Gather<'_> {
         self.draft(None, Some(record), told);
     }
 
-    /// What there is about an order that a bill names: its facts, or at least the row.
-    async fn told_of(&mut self, mention: &Mentioned) -> There<Told> {
-        let number = &mention.number;
-        let row = mention.paid.map(|paid| Told::Row(paid, mention.paid_at));
-        match (self.fetch(std::slice::from_ref(number)).await, row) {
-            (There::Shown(Told::Facts(mut facts)), Some(Told::Row(paid, at))) => {
-                if counts(&facts) && facts.paid != paid {
-                    self.problems.add(format!("order {number}: the list says {paid}, the order itself {}", facts.paid));
-                }
-                facts.paid_at = facts.paid_at.or(at);
-                There::Shown(Told::Facts(facts))
-            }
-            (There::Absent, row) => {
-                self.problems.add(format!("order {number} is listed, and unknown when it is asked for"));
-                row.map_or(There::Unasked, There::Shown)
-            }
-            (There::Unasked, Some(row)) => There::Shown(row),
-            (told, _) => told,
-        }
-    }
-
-    async fn fetch(&mut self, numbers: &[Reference]) -> There<Told> {
-        if self.reach == Reach::No {
-            return There::Unasked;
-        }
-        match self.account.gateway.fetch_order(numbers).await {
-            Ok(Some(facts)) => There::Shown(Told::Facts(Box::new(facts))),
-            Ok(None) => There::Absent,
-            Err(error) => {
-                let name = numbers.first().map_or_else(|| "without a number".to_owned(), Reference::to_string);
-                self.unanswered(&format!("order {name} could not be asked for"), &error);
-                There::Unasked
-            }
-        }
-    }
-
-    fn unanswered(&mut self, what: &str, error: &ReadError) {
-        self.reach = Reach::after(error);
-        let rest = if self.reach == Reach::No { ", nor anything after it" } else { "" };
-        self.problems.add(format!("{what}{rest}: {error}"));
-    }
-
     /// The order here that these facts are about: the one that bears the order's own number, or one that was recorded
     /// offline under another of its numbers.
-    async fn known(&mut self, facts: &Facts) -> Result<Option<Arc<OrderRecord>>, Error> {
-        if let Some(native) = &facts.native
-            && let Some(record) = self.known_by(native).await?
-        {
-            return Ok(Some(record));
+    async fn known(&mut self, facts: &Facts) -> Result<Known, Error> {
+        if let Some(native) = &facts.native {
+            match self.known_by(native).await? {
+                Known::Unknown => {}
+                known => return Ok(known),
+            }
         }
         for number in facts.all_references().filter(|number| facts.native.as_ref() != Some(number)) {
-            if let Some(record) = self.known_by(&number).await?.filter(|record| record.provisional) {
-                return Ok(Some(record));
+            match self.known_by(&number).await? {
+                Known::As(record) if record.provisional => return Ok(Known::As(record)),
+                Known::As(_) | Known::Unknown => {}
+                Known::Contested => return Ok(Known::Contested),
             }
         }
-        Ok(None)
+        Ok(Known::Unknown)
     }
 
-    async fn known_by(&mut self, number: &Reference) -> Result<Option<Arc<OrderRecord>>, Error> {
+    async fn known_by(&mut self, number: &Reference) -> Result<Known, Error> {
         match self.ledger.known_order(&self.account.name, &Wanted::from(number.clone())).await {
+            Ok(Some(record)) => Ok(Known::As(record)),
+            Ok(None) => Ok(Known::Unknown),
             Err(error @ Error::Rejected(_)) => {
-                self.problems.add(format!("order {number}: {error}"));
-                Ok(None)
+                self.problems.add(format!("order {number} was not compared: {error}"));
+                Ok(Known::Contested)
             }
-            found => found,
+            Err(error) => Err(error),
         }
     }
 
-    async fn record_of(&mut self, row: &SeenRefund) -> Result<Option<Arc<OrderRecord>>, Error> {
+    async fn known_for(&mut self, row: &SeenRefund) -> Result<Known, Error> {
         for (kind, number) in &row.order {
             let number = Reference { kind: kind.clone(), number: number.clone() };
-            if let Some(record) = self.known_by(&number).await? {
-                return Ok(Some(record));
+            match self.known_by(&number).await? {
+                Known::Unknown => {}
+                known => return Ok(known),
             }
         }
-        Ok(None)
+        Ok(Known::Unknown)
     }
 
     /// A row that can be compared; one that tells of money without saying how much or when cannot.
     fn row(&mut self, row: &SeenRefund) -> Option<RefundThere> {
         let lacks = match (row.amount, row.at) {
-            (None, _) => "how much",
-            (_, None) if row.outcome == Outcome::Succeeded => "when",
-            _ => "",
+            (None, _) => Some("how much"),
+            (_, None) if row.outcome == Outcome::Succeeded => Some("when"),
+            _ => None,
         };
-        if !lacks.is_empty() {
+        if let Some(what) = lacks {
             let number = row.upstream_refund_no.as_deref().unwrap_or("without a number");
-            self.problems.add(format!("refund {number} is listed, and the list does not say {lacks}"));
+            self.problems.add(format!("refund {number} is listed, and the list does not say {what}"));
         }
-        Some(RefundThere {
-            number: row.upstream_refund_no.clone(),
-            amount: row.amount?,
-            outcome: row.outcome,
-            status: match (row.outcome, &row.upstream_status) {
-                (Outcome::InDoubt, Some(word)) => word.clone(),
-                (outcome, _) => outcome.as_str().to_owned(),
-            },
-            at: row.at,
-            own_number: true,
-        })
+        refund_there(row)
     }
 
     /// The draft of an order that is unknown here, by a refund of it.
     fn stranger(&mut self, row: &SeenRefund) -> usize {
         let number = row.order.first().map(|(kind, number)| Reference { kind: kind.clone(), number: number.clone() });
         let bears = |draft: &Draft| {
-            let facts = draft.there.shown().and_then(|told| match told {
-                Told::Facts(facts) => Some(facts),
-                Told::Row(..) => None,
-            });
             let among = |facts: &Facts| facts.all_references().any(|own| Some(&own) == number.as_ref());
-            draft.record.is_none() && (draft.order == number || facts.is_some_and(|facts| among(facts)))
+            let facts = draft.there.shown().and_then(Told::facts);
+            draft.record.is_none() && (draft.order == number || facts.is_some_and(among))
         };
         match self.drafts.iter().position(bears) {
             Some(place) => place,
@@ -370,15 +285,23 @@ impl Gather<'_> {
         }
     }
 
+    /// What the upstream lists beside what the ledger has; nothing where nobody can say which order here it is.
+    fn pair(&mut self, native: Reference, known: Known, there: There<Told>) {
+        let record = match known {
+            Known::As(record) => Some(record),
+            Known::Unknown => None,
+            Known::Contested => return,
+        };
+        if let Some(record) = record.as_ref().filter(|record| self.places.contains_key(&record.id)) {
+            self.problems.add(format!("order {native} is order {} here, and so is another", record.id));
+            return;
+        }
+        self.draft(Some(native), record, there);
+    }
+
     fn draft(&mut self, order: Option<Reference>, record: Option<Arc<OrderRecord>>, there: There<Told>) -> usize {
         let place = self.drafts.len();
         if let Some(record) = &record {
-            if let Some(place) = self.places.get(&record.id) {
-                if let Some(order) = order {
-                    self.problems.add(format!("order {order} is order {} here, and so is another", record.id));
-                }
-                return *place;
-            }
             self.places.insert(record.id.clone(), place);
         }
         let native = record.as_ref().and_then(|record| record.facts.native.clone());
@@ -422,87 +345,5 @@ impl Gather<'_> {
             }
         }
         Gathered { pairs, facts, problems: self.problems }
-    }
-}
-
-/// Whether it is an order that a day's books count: paid, in CNY.
-fn counts(facts: &Facts) -> bool {
-    facts.status == OrderStatus::Paid && facts.currency == "CNY"
-}
-
-fn listed_without_time(facts: &Facts) -> bool {
-    facts.paid_at.is_none() && facts.created_at.is_none()
-}
-
-fn status(facts: &Facts) -> String {
-    if facts.currency == "CNY" { facts.status.to_string() } else { format!("{} {}", facts.status, facts.currency) }
-}
-
-fn order_here(record: &OrderRecord) -> OrderHere {
-    let facts = &record.facts;
-    let counts = counts(facts);
-    OrderHere {
-        id: record.id.clone(),
-        paid: if counts { facts.paid } else { Money::ZERO },
-        status: status(facts),
-        counts,
-        at: facts.paid_at.or(facts.created_at),
-        refunded: record.refunded(),
-        external: record.external,
-    }
-}
-
-/// A total that was asked for before the ledger's last outcome cannot be held against it.
-fn order_there(told: &Told, record: Option<&OrderRecord>) -> OrderThere {
-    match told {
-        Told::Facts(facts) => {
-            let outcome = record.and_then(|record| record.outcome_at);
-            let comparable = outcome.is_none_or(|outcome| outcome < facts.asked_at);
-            let counts = counts(facts);
-            OrderThere {
-                paid: if counts { facts.paid } else { Money::ZERO },
-                status: status(facts),
-                counts,
-                at: facts.paid_at.or(facts.created_at),
-                updated_at: facts.updated_at,
-                refunded: facts.refunded.filter(|_| comparable),
-            }
-        }
-        Told::Row(paid, at) => OrderThere {
-            paid: *paid,
-            status: OrderStatus::Paid.to_string(),
-            counts: true,
-            at: *at,
-            updated_at: None,
-            refunded: None,
-        },
-    }
-}
-
-/// Which refund of ours the row is, by its numbers.
-fn own(record: &OrderRecord, row: &SeenRefund) -> Option<RefundKey> {
-    let bears = |own: Option<&str>, shown: &Option<String>| own.is_some() && own == shown.as_deref();
-    let mut refunds = record.refunds.iter();
-    let found = refunds.find(|refund| {
-        bears(Some(refund.key.as_str()), &row.key)
-            || bears(refund.upstream_refund_no.as_deref(), &row.upstream_refund_no)
-    });
-    found.map(|refund| refund.key.clone())
-}
-
-/// What a probe tells; gateways answer with words only where order and amount are the refund's.
-fn probed(finding: Finding, amount: Money) -> There<RefundThere> {
-    let Finding { answer, proof, .. } = finding;
-    match answer.outcome {
-        Outcome::Succeeded | Outcome::Accepted | Outcome::Declined => There::Shown(RefundThere {
-            number: answer.upstream_refund_no,
-            amount,
-            outcome: answer.outcome,
-            status: answer.outcome.as_str().to_owned(),
-            at: None,
-            own_number: proof == Proof::OwnNumber,
-        }),
-        Outcome::InDoubt => There::Absent,
-        Outcome::NotSent | Outcome::Blocked => There::Unasked,
     }
 }

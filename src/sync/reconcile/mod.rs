@@ -5,17 +5,19 @@
 //! | `report` | what is found, as values |
 //! | `compare`, `refunds` | the comparison: values in, differences out |
 //! | `day` | a day in Beijing |
-//! | `lists`, `gather` | what is read and asked for it |
+//! | `lists`, `gather`, `ask`, `sides` | what is read and asked for it, and made comparable |
 //!
 //! What must never be here: a write that bypasses the ledger; a refund settled because something is missing. Start
 //! reading at [`Ledger::reconcile`], then `compare.rs`.
 
+mod ask;
 mod compare;
 mod day;
 mod gather;
 mod lists;
 mod refunds;
 mod report;
+mod sides;
 #[cfg(test)]
 mod tests;
 

@@ -62,53 +62,59 @@ impl Beyond {
 
 /// Compares the refunds of one order, and its total.
 pub(super) fn compare(day: Day, pair: &Pair, found: &mut Compared) {
-    let mut strangers: Vec<&RefundThere> = pair.strangers.iter().collect();
-    // Newest first, here and below: the newest is the likeliest to be news.
-    strangers.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| b.number.cmp(&a.number)));
-    let mut refunds: Vec<&OwnRefund> = pair.refunds.iter().collect();
-    refunds.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.key.cmp(&b.key)));
-    let mut own: Vec<(&OwnRefund, There<&RefundThere>)> =
-        refunds.into_iter().map(|refund| (refund, shown_of(refund, &mut strangers))).collect();
-    own.reverse();
-
+    let mut rows: Vec<&RefundThere> = pair.strangers.iter().collect();
+    rows.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.number.cmp(&b.number)));
+    let mut own: Vec<&OwnRefund> = pair.refunds.iter().collect();
+    own.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.key.cmp(&b.key)));
+    let own: Vec<(&OwnRefund, There<&RefundThere>)> =
+        own.into_iter().map(|refund| (refund, shown_of(refund, &mut rows))).collect();
     let mut beyond = beyond(pair, &own);
-    for (refund, there) in &own {
+    // Rows first: what they explain of the total is certain.
+    strangers(day, pair, &rows, &mut beyond, found);
+    // Newest first: the newest is the likeliest to be missing.
+    for (refund, there) in own.iter().rev() {
         let judged = judge(refund, there, &mut beyond);
         let at = there.shown().and_then(|there| there.at).unwrap_or(refund.at);
         if day.contains(at) {
             record(pair, refund, there, judged, found);
         }
     }
+    total(day, pair, &beyond, found);
+}
+
+/// Refunds made elsewhere. The ledger knows them by their sum alone: it covers the oldest rows, unless the total shows
+/// that even they are news.
+fn strangers(day: Day, pair: &Pair, rows: &[&RefundThere], beyond: &mut Beyond, found: &mut Compared) {
     let mut external = pair.here.as_ref().map_or(Money::ZERO, |here| here.external);
-    for stranger in strangers.into_iter().filter(|stranger| stranger.outcome == Outcome::Succeeded) {
-        // Refunds made elsewhere are known here by their sum alone.
-        let known = match (beyond.0, external.checked_sub(stranger.amount)) {
-            (Some(_), _) => !beyond.explain(stranger.amount) && pair.here.is_some(),
-            (None, Some(left)) => {
-                external = left;
-                true
-            }
-            (None, None) => false,
-        };
-        if !stranger.at.is_some_and(|at| day.contains(at)) {
-            continue;
-        }
-        if known {
-            found.matched_refunds.add(stranger.amount);
-        } else {
-            found.differences.push(Difference {
-                upstream_refund_no: stranger.number.clone(),
-                there: Some(side(stranger)),
-                ..about(pair, Subject::Refund, DifferenceKind::MissingHere)
-            });
+    let rows = rows.iter().filter(|row| row.outcome == Outcome::Succeeded);
+    let mut covered = |row: &RefundThere| {
+        let left = external.checked_sub(row.amount);
+        external = left.unwrap_or(external);
+        left.is_some()
+    };
+    let (known, mut news): (Vec<&RefundThere>, Vec<&RefundThere>) = rows.partition(|row| covered(row));
+    if let Beyond(Some(left)) = beyond {
+        *left -= news.iter().map(|row| row.amount.fen()).sum::<i64>();
+    }
+    for row in known.into_iter().rev() {
+        if beyond.explain(row.amount) {
+            news.push(row);
+        } else if row.at.is_some_and(|at| day.contains(at)) {
+            found.matched_refunds.add(row.amount);
         }
     }
-    total(day, pair, &beyond, found);
+    for row in news.into_iter().filter(|row| row.at.is_some_and(|at| day.contains(at))) {
+        found.differences.push(Difference {
+            upstream_refund_no: row.number.clone(),
+            there: Some(side(row)),
+            ..about(pair, Subject::Refund, DifferenceKind::MissingHere)
+        });
+    }
 }
 
 /// What the upstream shows of a refund of ours: by its number, or else a row that is like it, which is then no
 /// stranger's.
-fn shown_of<'a>(own: &'a OwnRefund, strangers: &mut Vec<&'a RefundThere>) -> There<&'a RefundThere> {
+fn shown_of<'a>(own: &'a OwnRefund, rows: &mut Vec<&'a RefundThere>) -> There<&'a RefundThere> {
     match &own.there {
         There::Shown(there) => return There::Shown(there),
         There::Unasked => return There::Unasked,
@@ -120,9 +126,9 @@ fn shown_of<'a>(own: &'a OwnRefund, strangers: &mut Vec<&'a RefundThere>) -> The
     let not_before = own.at.saturating_sub(CLOCKS);
     let like = |there: &RefundThere| there.amount == own.amount && there.at.is_none_or(|at| at >= not_before);
     let rank = |there: &RefundThere| (there.outcome != Outcome::Succeeded, there.at);
-    let places = strangers.iter().enumerate().filter(|(_, there)| like(there));
+    let places = rows.iter().enumerate().filter(|(_, there)| like(there));
     let place = places.min_by_key(|(_, there)| rank(there)).map(|(place, _)| place);
-    place.map_or(There::Absent, |place| There::Shown(strangers.remove(place)))
+    place.map_or(There::Absent, |place| There::Shown(rows.remove(place)))
 }
 
 /// The upstream's total beyond the ledger's, less what the refunds shown one by one explain of it.
@@ -206,7 +212,9 @@ fn record(pair: &Pair, own: &OwnRefund, there: &There<&RefundThere>, judged: Jud
 fn total(day: Day, pair: &Pair, beyond: &Beyond, found: &mut Compared) {
     let (Some(there), Some(left)) = (pair.there.shown(), beyond.0) else { return };
     let here_counts = pair.here.as_ref().is_none_or(|here| here.counts);
-    if left == 0 || !there.counts || !here_counts {
+    let here = pair.here.as_ref().map(|here| here.refunded);
+    // Two totals that are alike do not differ, whatever single refunds say: those are told one by one.
+    if left == 0 || here == there.refunded || !there.counts || !here_counts {
         return;
     }
     let on_day = |at: Option<Timestamp>| at.is_some_and(|at| day.contains(at));
@@ -218,7 +226,7 @@ fn total(day: Day, pair: &Pair, beyond: &Beyond, found: &mut Compared) {
     let kind = if pair.here.is_some() { DifferenceKind::AmountDiffers } else { DifferenceKind::MissingHere };
     let refunded = |amount| Side { amount, status: "refunded".to_owned(), at: None };
     found.differences.push(Difference {
-        here: pair.here.as_ref().map(|here| refunded(here.refunded)),
+        here: here.map(refunded),
         there: there.refunded.map(refunded),
         ..about(pair, Subject::RefundTotal, kind)
     });

@@ -76,6 +76,19 @@ async fn a_verdict_settles_a_refund_alone_and_beside_a_till() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_is_to_be_sent_again_is_sent_by_the_till() {
+    let program = Program::new().await;
+    doubtful(&program).await;
+    let till = Till::start(&program);
+    till.until("page");
+    let version = program.json(&["resolve", "shop-2:k"]).await.done()["version"].to_string();
+    let words = ["--not-executed", "--resend", "--by", "boss", "--note", "console", "--seen", &version];
+    program.json(&[&["resolve", "shop-2:k"], &words[..]].concat()).await.done();
+    while till.until("refund")["state"] != "succeeded" {}
+    assert_eq!(program.sandbox.books().total_money_out_fen(), 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_upstreams_own_word_comes_before_a_persons() {
     let program = Program::new().await;
     let (_, name) = program.order(Upstream::Fubei, "80.00");

@@ -135,3 +135,22 @@ async fn a_till_sends_what_a_second_shell_queues() {
     assert_eq!((&sent["key"], &sent["state"]), (&json!("queued"), &json!("succeeded")));
     assert_eq!(program.sandbox.books().total_money_out_fen(), 500);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_above_the_accounts_limit_goes_out_once_it_is_approved_alone_or_beside() {
+    for with_till in [false, true] {
+        let program = Program::new().await;
+        program.configure(|text| text.replace("base_url = ", "hold_above = \"50.00\"\nbase_url = "));
+        let (_, name) = program.order(Upstream::Fubei, "80.00");
+        let _till = with_till.then(|| Till::start(&program));
+        let held = program.json(&["refund", &name, "--amount", "60", "--key", "large"]).await;
+        assert_eq!((state(&held), held.code), (json!("queued"), 0), "{held:?}");
+        assert_eq!(program.sandbox.books().total_money_out_fen(), 0);
+        for (words, replayed) in [(["approve", "shop-1:large"], false), (["approve", "shop-1:large"], true)] {
+            let approved = program.json(&[&words[..], &["--by", "boss"]].concat()).await;
+            assert_eq!((state(&approved), approved.code), (json!("succeeded"), 0), "{approved:?}");
+            assert_eq!(approved.json()["replayed"], replayed);
+        }
+        assert_eq!(program.sandbox.books().total_money_out_fen(), 6000);
+    }
+}

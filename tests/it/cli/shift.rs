@@ -173,3 +173,34 @@ async fn the_customer_is_told_what_is_known_and_no_more() {
         listed["refunds"].as_array().expect("refunds").iter().map(|row| zh(row).contains("不要重复")).collect();
     assert_eq!(told, [false, false, true]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_above_hold_above_waits_for_its_approval_and_its_customer_is_told_so() {
+    let program = Program::new().await;
+    program.configure(|text| text.replace("base_url = ", "hold_above = \"5.00\"\nbase_url = "));
+    let (order, name) = program.order(Upstream::Hydrogen, "80.00");
+    program.json(&["fetch", &name]).await.done();
+    let small = program.json(&["refund", &name, "--amount", "5.00", "--key", "small"]).await.done();
+    assert_eq!((&small["refund"]["state"], &small["refund"]["awaits_approval"]), (&json!("succeeded"), &json!(false)));
+
+    let large = program.run(&["refund", &name, "--amount", "5.01", "--key", "large"]).await;
+    assert_eq!(large.code, 0, "{large:?}");
+    assert!(
+        large.stdout.contains("等店长批准后才会提交") && large.stdout.contains("held 预留 5.01"),
+        "{}",
+        large.stdout
+    );
+    assert!(large.stderr.contains("tillbook approve shop-3:large --by NAME"), "{}", large.stderr);
+    let listed = program.run(&["refunds", "--state", "queued"]).await;
+    assert!(listed.stdout.contains("awaits approval 待批准"), "{}", listed.stdout);
+    program.json(&["sync"]).await.done();
+    assert_eq!(program.sandbox.books().money_out_fen(Upstream::Hydrogen, &order.id), Some(500), "nobody approved it");
+
+    let approved = program.json(&["approve", "shop-3:large", "--by", "王店长"]).await.done();
+    let refund = &approved["refund"];
+    assert_eq!(
+        (&refund["state"], &refund["awaits_approval"], &refund["approved_by"]),
+        (&json!("succeeded"), &json!(false), &json!("王店长"))
+    );
+    assert_eq!(program.sandbox.books().money_out_fen(Upstream::Hydrogen, &order.id), Some(1001));
+}

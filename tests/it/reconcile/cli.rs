@@ -30,7 +30,7 @@ async fn differences_are_a_table_for_people_and_exit_with_6() {
         table.stdout,
         "\
 ORDER 订单  REFUND 退款单号  DIFFERENCE 差异    HERE 本地  STATUS 状态  THERE 平台  STATUS 状态  AT 时间
-=1+1,\"x\"   -                missing_here 长款  -          -                  5.00  paid 已支付  2024-05-01 12:00:00
+=1+1,\"x\"    -                missing_here 长款  -          -                  5.00  paid 已支付  2024-05-01 12:00:00
 
 RESULT 结果        WHAT 对象    COUNT 笔数  HERE 本地  THERE 平台
 matched 一致       order 订单            2      92.34       92.34

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tillbook::sandbox::{Fault, FaultKind, NewOrder, Operation, OrderHandle, Sandbox, Upstream};
+use tillbook::gateway::{PageAt, RefundSpan};
+use tillbook::sandbox::{Fault, FaultKind, Method, NewOrder, Operation, OrderHandle, Sandbox, Upstream};
 use tillbook::sync::{Difference, DifferenceKind, Side, Subject, Tally};
 use tillbook::{
     AccountSettings, Ledger, Money, OrderStatus, Reconciliation, RecordOrder, Reference, RefundState, Timestamp,
@@ -44,8 +45,6 @@ struct Planted {
     differences: Vec<Difference>,
     orders: Tally,
     refunds: Tally,
-    /// Refunds that the upstream can prove.
-    provable: u64,
 }
 
 impl Planted {
@@ -146,6 +145,18 @@ impl Planter<'_> {
         self.planted.matched_order("80.00");
     }
 
+    /// When the upstream's list of refunds says that it was made, where there is such a list.
+    async fn listed_at(&self, number: &str) -> Option<Timestamp> {
+        let gateway = gateway(&self.shop.sandbox, self.shop.upstream);
+        if !gateway.capabilities().lists_refunds {
+            return None;
+        }
+        let span = RefundSpan { from: at(self.now_s - DAY_S), to: at(self.now_s + DAY_S) };
+        let page = gateway.list_refunds(span, PageAt { offset: 0, limit: 100 }).await.expect("a page");
+        let rows = page.refunds.into_iter().find(|row| row.upstream_refund_no.as_deref() == Some(number));
+        Some(rows.expect("listed").at.expect("made at some time"))
+    }
+
     /// Orders: alike, at both edges of the day too; missing on either side; of two amounts; in two states.
     async fn orders(&mut self) {
         let midnight = self.now_s - DAY_S / 2;
@@ -207,23 +218,23 @@ impl Planter<'_> {
         self.planted.matched_refund("30.00");
 
         let order = self.known("80.00").await;
-        self.shop.sandbox.refund_elsewhere(upstream, &order.id, 2000).expect("there is enough");
+        let number = self.shop.sandbox.refund_elsewhere(upstream, &order.id, 2000).expect("there is enough");
         self.planted.matched_order("80.00");
-        // hydrogen does not say of an order without refunds that it has none; here, too, nothing is known of any.
-        let found = self.differs(Subject::RefundTotal, DifferenceKind::AmountDiffers, &order).await;
-        (found.here, found.there) = (side("0.00", "refunded", None), side("20.00", "refunded", None));
+        if let Some(at) = self.listed_at(&number).await {
+            let found = self.differs(Subject::Refund, DifferenceKind::MissingHere, &order).await;
+            (found.upstream_refund_no, found.there) = (Some(number), side("20.00", "succeeded", Some(at)));
+        } else {
+            // Without a list of refunds the order's total tells.
+            let found = self.differs(Subject::RefundTotal, DifferenceKind::AmountDiffers, &order).await;
+            (found.here, found.there) = (side("0.00", "refunded", None), side("20.00", "refunded", None));
+        }
 
         let executed = self.refund("executed", Some(FaultKind::DropAfter), RefundState::InDoubt).await;
-        // Only trade_order takes no number of ours: there the order's total tells.
-        let by_number = upstream != Upstream::TradeOrder;
-        let there = side("30.00", if by_number { "succeeded" } else { "in_total" }, None);
+        let books = self.shop.sandbox.books();
+        let number = books.order(upstream, &executed.0.id).expect("its own").refunds[0].server_no.clone();
+        let there = side("30.00", "succeeded", self.listed_at(&number).await);
         self.refund_differs(DifferenceKind::StatusDiffers, &executed, "in_doubt", there).await;
-        if by_number {
-            self.planted.provable += 1;
-            let books = self.shop.sandbox.books();
-            let number = books.by_client_no(&executed.1).first().map(|refund| refund.server_no.clone());
-            self.planted.differences.last_mut().expect("just put there").upstream_refund_no = number;
-        }
+        self.planted.differences.last_mut().expect("just put there").upstream_refund_no = Some(number);
 
         let absent = self.refund("absent", Some(FaultKind::DropBefore), RefundState::InDoubt).await;
         self.refund_differs(DifferenceKind::MissingThere, &absent, "in_doubt", None).await;
@@ -237,7 +248,7 @@ impl Planter<'_> {
             let refund = self.shop.record(&reversed.0).await.refund(&key(&reversed.1)).expect("there").clone();
             let number = refund.upstream_refund_no.expect("the upstream gave one");
             self.shop.sandbox.reverse_refund(upstream, &number).expect("had succeeded");
-            let there = side("30.00", "declined", None);
+            let there = side("30.00", "declined", self.listed_at(&number).await);
             self.refund_differs(DifferenceKind::ReversedLate, &reversed, "succeeded", there).await;
         }
     }
@@ -273,7 +284,7 @@ async fn every_planted_difference_of_the_day_is_found_and_nothing_else() {
 
         let found = reconcile(&shop).await;
         let kept = found.kept.expect("the ledger is ours");
-        assert_eq!((kept.orders_new, kept.refunds_settled), (1, planted.provable), "{upstream}");
+        assert_eq!((kept.orders_new, kept.refunds_settled), (1, 1), "{upstream}");
         let want = Reconciliation {
             account: account(),
             day: day(),
@@ -293,8 +304,7 @@ async fn every_planted_difference_of_the_day_is_found_and_nothing_else() {
             let record = shop.ledger.known_order(&account(), &number.into()).await.expect("reads").expect("known");
             record.refund(&key(name)).expect("there").state
         };
-        let proven = if planted.provable == 1 { RefundState::Succeeded } else { RefundState::InDoubt };
-        assert_eq!(state("executed-day").await, proven, "{upstream}");
+        assert_eq!(state("executed-day").await, RefundState::Succeeded, "{upstream}");
         assert_eq!(state("absent-day").await, RefundState::InDoubt, "{upstream}");
         if upstream != Upstream::Hydrogen {
             assert_eq!(state("reversed-day").await, RefundState::Succeeded, "{upstream}");
@@ -307,8 +317,9 @@ async fn every_planted_difference_of_the_day_is_found_and_nothing_else() {
         let again: Vec<Difference> = reconcile(&shop).await.differences;
         let stays = |found: &Difference| match (found.subject, found.kind) {
             (Subject::Order, kind) => kind == DifferenceKind::MissingThere,
-            (Subject::Refund, DifferenceKind::StatusDiffers) => planted.provable == 0,
-            (Subject::Refund, _) => true,
+            (Subject::Refund, kind) => {
+                matches!(kind, DifferenceKind::MissingThere | DifferenceKind::ReversedLate)
+            }
             (Subject::RefundTotal, _) => false,
         };
         let want: Vec<Difference> = planted.differences.into_iter().filter(stays).collect();
@@ -337,4 +348,26 @@ async fn a_day_that_matches_is_matched_and_without_a_network_nothing_is_claimed(
         assert_eq!((found.differences.as_slice(), found.is_complete(), found.is_matched()), (&[][..], false, false));
         assert_eq!(found.matched_orders, Tally { count: 0, sum: Money::ZERO }, "{upstream}");
     }
+}
+
+#[tokio::test]
+async fn refunds_in_cash_are_on_no_list_and_match_by_the_total() {
+    let (shop, clock) = open(Upstream::TradeOrder).await;
+    clock.advance(DAY_S);
+    shop.sandbox.advance_clock(Duration::from_secs(DAY_S.unsigned_abs()));
+    let now_s = clock.seconds();
+    let cash = || {
+        let order = NewOrder { method: Method::Cash, created_at: Some(now_s), ..NewOrder::paid(8000) };
+        shop.sandbox.add_order(shop.upstream, order).expect("the sandbox takes it")
+    };
+    let (ours, elsewhere) = (cash(), cash());
+    shop.refund(&ours, "ours", "30").await.expect("refunded");
+    shop.fetch(&elsewhere).await;
+    shop.sandbox.refund_elsewhere(shop.upstream, &elsewhere.id, 2000).expect("there is enough");
+    let found = reconcile(&shop).await;
+    assert_eq!(found.matched_refunds, Tally { count: 1, sum: yuan("30") });
+    let kinds: Vec<_> =
+        found.differences.iter().map(|found| (found.subject, found.kind, found.there.clone())).collect();
+    let total = side("20.00", "refunded", None);
+    assert_eq!(kinds, [(Subject::RefundTotal, DifferenceKind::AmountDiffers, total)]);
 }
