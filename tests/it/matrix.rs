@@ -21,6 +21,10 @@ use trouble::Trouble;
 /// Cells that run side by side: many of them wait for something late.
 const SIDE_BY_SIDE: usize = 16;
 
+/// A queued refund's commits up to its outcome: hold, claim, outcome. What follows is as for one that went out at once,
+/// and is died at again with `TILLBOOK_LONG=1` alone.
+const BEFORE_THE_OUTCOME: u64 = 3;
+
 /// Lives through all cells; gives those that ended well, and the words of those that did not.
 async fn live(cells: Vec<Cell>) -> (Vec<(Cell, End)>, Vec<String>) {
     let room = Arc::new(Semaphore::new(SIDE_BY_SIDE));
@@ -52,7 +56,7 @@ fn words(error: tokio::task::JoinError) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_goes_wrong_and_whenever_the_process_dies_a_refund_ends_true_and_is_executed_at_most_once() {
-    let began = Instant::now();
+    let (began, is_long) = (Instant::now(), std::env::var_os("TILLBOOK_LONG").is_some());
     // To look at some cells alone: words that a cell's name must have, as in "Hydrogen LandsLate Queued".
     let wanted = std::env::var("TILLBOOK_CELLS").unwrap_or_default();
     let is_wanted = |cell: &Cell| wanted.split_whitespace().all(|word| format!("{cell:?}").contains(word));
@@ -68,24 +72,28 @@ async fn whatever_goes_wrong_and_whenever_the_process_dies_a_refund_ends_true_an
     let (alive, mut failed) = live(cells).await;
     let mut cells = Vec::new();
     for (cell, end) in &alive {
-        let once = (1..=end.commits).flat_map(|at| [Crash::Before(at), Crash::After(at)]).map(Moment::Once);
+        let commits =
+            if cell.way == Way::Queued && !is_long { end.commits.min(BEFORE_THE_OUTCOME) } else { end.commits };
+        let once = (1..=commits).flat_map(|at| [Crash::Before(at), Crash::After(at)]).map(Moment::Once);
         cells.extend(once.chain([Moment::Always]).map(|moment| Cell { moment, ..*cell }));
     }
     let (killed, failed_killed) = live(cells).await;
     failed.extend(failed_killed);
     let deaths: u64 = killed.iter().map(|(_, end)| end.deaths).sum();
+    let missed = killed.iter().filter(|(_, end)| end.deaths == 0).count();
     let mut states = BTreeMap::new();
     for (cell, end) in alive.iter().chain(&killed) {
         let never_sent = if end.fired { "" } else { ", never sent" };
         *states.entry(format!("{} {}{never_sent}", cell.upstream, end.state.as_str())).or_insert(0_u32) += 1;
     }
     say(&format!(
-        "matrix: {} cells alive, {} cells with {deaths} deaths, {} failed, in {:?}; {states:?}",
+        "matrix: {} cells alive, {} cells with {deaths} deaths ({missed} of them ended before theirs), {} failed, in {:?}; \
+         {states:?}",
         alive.len(),
         killed.len(),
         failed.len(),
         began.elapsed()
     ));
-    assert!(!alive.is_empty() && !killed.is_empty(), "nothing was tested");
+    assert!(!alive.is_empty() && killed.len() > missed, "nothing was tested");
     assert!(failed.is_empty(), "{} cells:\n{}", failed.len(), failed.join("\n"));
 }
