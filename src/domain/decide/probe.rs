@@ -100,6 +100,11 @@ pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> R
         Outcome::NotSent if command.fenced && command.from != RefundState::Accepted => (RefundState::Queued, true),
         _ => (command.from, false),
     };
+    // Before a person because it has been accepted for too long: that it still is says nothing new.
+    let known = draft.refund(key)?.last_finding.as_ref().map(|last| last.answer.outcome);
+    if command.from == RefundState::Review && state == RefundState::Accepted && known == Some(Outcome::Accepted) {
+        return Ok(Weight::Nothing);
+    }
     if state != command.from {
         attempt::settle(draft, key, state, finding.answer.clone(), rules, fenced)?;
         return Ok(Weight::Settles);
