@@ -83,6 +83,13 @@ impl OrderRecord {
         self.refunded().saturating_add(self.held()).saturating_add(self.unsettled)
     }
 
+    /// What is out or may be: refunded, what a moved total leaves unexplained, and refunds that may have been
+    /// executed. What only waits, in the queue or for a person, is not in it: it goes out only if it fits then.
+    pub(crate) fn at_stake(&self) -> Money {
+        let in_doubt = Money::total(self.unsettled_refunds().map(|refund| refund.amount));
+        self.refunded().saturating_add(in_doubt).saturating_add(self.unsettled)
+    }
+
     /// 可退: what may still be granted.
     #[must_use]
     pub fn refundable(&self) -> Money {

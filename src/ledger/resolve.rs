@@ -10,7 +10,7 @@ use crate::domain::decide::{self, Found, Judge, Probed, Seen};
 use crate::domain::{
     AccountName, Answer, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
 };
-use crate::gateway::{ReadErrorKind, RefundCall};
+use crate::gateway::ReadErrorKind;
 
 use super::account::Account;
 use super::{Error, Inner, Ledger, Refunded, refund};
@@ -48,7 +48,7 @@ impl Ledger {
     /// [`Rejection::RecordMoved`] where the record is no longer the one that was looked at;
     /// [`Rejection::VerdictContradicted`] where the upstream says otherwise (what it proved is kept);
     /// [`Rejection::NotResolvable`], [`Rejection::UnknownRefund`]; [`Error::Upstream`] when it cannot be
-    /// asked: then nothing was decided.
+    /// asked now: then nothing was decided.
     pub async fn resolve(&self, ruling: Ruling) -> Result<Refunded, Error> {
         let inner = self.inner.clone();
         tokio::spawn(async move { inner.resolve(ruling).await }).await?
@@ -82,7 +82,15 @@ impl Inner {
         if !open {
             return Ok(record.clone()); // settled meanwhile
         }
-        let probed = self.evidence(account, record, key, silent_for).await?;
+        let copied = self.context(&account.name, &record.id).adopted_at.is_some();
+        let fences = record.refund(key).is_some_and(|refund| refund.state == RefundState::InDoubt) && !copied;
+        let probed = match self.evidence(account, record, key, fences, silent_for).await {
+            Err(error @ Error::Upstream { .. }) => {
+                self.review_unasked(account, record, key, &error).await?;
+                return Err(error);
+            }
+            answer => answer?,
+        };
         let context = self.context(&account.name, &record.id);
         let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
         let record = self.decide_on(account, &record.id, decide).await?.record;
@@ -92,22 +100,47 @@ impl Inner {
         Ok(record)
     }
 
-    /// All that the upstream can tell about a refund now: by its number, by shutting the door on it where
-    /// that can be done, and by the order's totals.
+    /// Puts a refund before a person that has been unsettled for too long, although the upstream cannot even be
+    /// asked about it.
+    async fn review_unasked(
+        &self,
+        account: &Account,
+        record: &OrderRecord,
+        key: &RefundKey,
+        error: &Error,
+    ) -> Result<(), Error> {
+        let overdue = record.refund(key).is_some_and(|refund| {
+            matches!(refund.state, RefundState::InDoubt | RefundState::Accepted)
+                && self.now().since(refund.state_at) >= account.rules.review_after
+        });
+        if overdue {
+            let probed = self.unasked(account, record, key, &format!("it could not be asked about: {error}"))?;
+            let context = self.context(&account.name, &record.id);
+            let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
+            self.decide_on(account, &record.id, decide).await?;
+        }
+        Ok(())
+    }
+
+    /// All that the upstream can tell about a refund now: by its number, by shutting the door on it if that is
+    /// wanted and can be done, and by the order's totals.
     async fn evidence(
         &self,
         account: &Account,
         record: &OrderRecord,
         key: &RefundKey,
+        fences: bool,
         silent_for: Duration,
     ) -> Result<Probed, Error> {
         if record.provisional {
-            return self.nothing_to_ask(account, record, key, silent_for);
+            return self.unasked(account, record, key, "nothing was sent: no upstream has confirmed the order");
         }
         let call = self.call(record, key)?;
         let failed = |error| Error::Upstream { account: account.name.clone(), error };
         let mut finding = account.gateway.probe(&call).await.map_err(failed)?;
-        let fenced = shuts(account, &call, &finding);
+        // Nothing is known of the refund, so that it may still arrive.
+        let can_fence = account.gateway.capabilities().fence && call.refund.state != RefundState::Accepted;
+        let fenced = fences && can_fence && finding.answer.outcome == Outcome::InDoubt;
         if fenced {
             let shut = account.gateway.fence(&call).await.map_err(failed)?;
             let before = std::mem::replace(&mut finding, shut);
@@ -123,21 +156,17 @@ impl Inner {
         Ok(Probed { key: key.clone(), attempt, from, finding, fenced, fresh, silent_for, rules })
     }
 
-    /// For an order that no upstream has confirmed: nothing was ever sent, and there is no number to ask by.
-    fn nothing_to_ask(
-        &self,
-        account: &Account,
-        record: &OrderRecord,
-        key: &RefundKey,
-        silent_for: Duration,
-    ) -> Result<Probed, Error> {
+    /// A question that was not asked: it proves nothing, and no silence is counted by it.
+    fn unasked(&self, account: &Account, record: &OrderRecord, key: &RefundKey, why: &str) -> Result<Probed, Error> {
         let now = self.now();
-        let finding = Finding::new(Answer::new(Outcome::InDoubt, now), now);
+        let answer = Answer { message: Some(why.to_owned()), ..Answer::new(Outcome::InDoubt, now) };
+        let finding = Finding::new(answer, now);
         let refund = record.refund(key);
         let refund =
             refund.ok_or_else(|| Rejection::UnknownRefund { account: account.name.clone(), key: key.clone() })?;
         let (attempt, from, rules) = (refund.attempts, refund.state, account.rules.clone());
-        Ok(Probed { key: key.clone(), attempt, from, finding, fenced: false, fresh: None, silent_for, rules })
+        let (fenced, fresh, silent_for) = (false, None, Duration::ZERO);
+        Ok(Probed { key: key.clone(), attempt, from, finding, fenced, fresh, silent_for, rules })
     }
 
     /// Facts for the totals. `None` where the upstream does not know the order, or its answer cannot be read: that
@@ -169,11 +198,20 @@ impl Inner {
             let (seen, version) = (ruling.version, record.version);
             return Err(Rejection::RecordMoved { order, seen, version }.into());
         }
-        let probed = self.evidence(&account, &record, &ruling.key, Duration::ZERO).await?;
+        // What is not to be called executed is shut out first, where that can be done.
+        let shuts = matches!(ruling.verdict, Verdict::Resend | Verdict::Release | Verdict::Declined);
+        let probed = match self.evidence(&account, &record, &ruling.key, shuts, Duration::ZERO).await {
+            // A question that the upstream will not answer tomorrow either must not leave a person without a word.
+            Err(Error::Upstream { error, .. }) if !error.is_passing() => {
+                self.unasked(&account, &record, &ruling.key, &format!("it could not be asked about: {error}"))?
+            }
+            answer => answer?,
+        };
         let found_words = probed.finding.answer.message.clone();
         let Ruling { key, verdict, by, note, version, .. } = ruling;
         let context = self.context(&account.name, &order);
-        let judge = Judge { verdict, by, note, version, probed };
+        let fences = account.gateway.capabilities().fence && !record.provisional;
+        let judge = Judge { verdict, by, note, version, fences, probed };
         let decide = Box::new(move |found: &Found| decide::judge(&context, found, &judge));
         let record = self.decide_on(&account, &order, decide).await?.record;
         let state = record.refund(&key).map(|refund| refund.state);
@@ -187,11 +225,4 @@ impl Inner {
         }
         refund::refunded(record, &key, false, None)
     }
-}
-
-/// Whether to shut the door: nothing is known of the refund, so that it may still arrive.
-fn shuts(account: &Account, call: &RefundCall, finding: &Finding) -> bool {
-    account.gateway.capabilities().fence
-        && finding.answer.outcome == Outcome::InDoubt
-        && matches!(call.refund.state, RefundState::InDoubt | RefundState::Review)
 }

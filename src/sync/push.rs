@@ -77,7 +77,7 @@ pub(super) async fn push(
         let lane = lane?;
         report.waiting += lane.left;
         if let Some(rests) = &mut rests {
-            if lane.stuck { rests.begin(lane.order, now) } else { rests.end(&lane.order) }
+            if lane.stuck { rests.begin(lane.order, ledger.inner.running()) } else { rests.end(&lane.order) }
         }
         for (key, result) in lane.results {
             if let Next::Pause(error, reach) = record(account, report, watcher, key, result, &mut not_sent)? {

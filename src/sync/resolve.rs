@@ -16,6 +16,9 @@ use super::{AccountReport, Progress, Reach, Watcher};
 /// asking goes on: the proof may come after the person was called.
 const UNSETTLED: [RefundState; 3] = [RefundState::Accepted, RefundState::InDoubt, RefundState::Review];
 
+/// How many questions must not get through before the account counts as out of reach.
+const FAILED: u32 = 2;
+
 /// Asks about the account's unsettled refunds: all of them, or those whose time has come. Answers why the
 /// account is to be left alone, if it is.
 pub(super) async fn resolve(
@@ -30,6 +33,7 @@ pub(super) async fn resolve(
         let keys: HashSet<&RefundKey> = unsettled.iter().map(|(due, _)| &due.key).collect();
         questions.keep(|key| keys.contains(key));
     }
+    let mut failed = 0;
     for (due, record) in &unsettled {
         let Some(refund) = record.refund(&due.key) else { continue };
         let now = ledger.inner.running();
@@ -55,11 +59,14 @@ pub(super) async fn resolve(
             }
             Err(Error::Upstream { error, .. }) => {
                 report.problem(format!("refund {} could not be asked about: {error}", due.key));
-                if Reach::after(&error) == Reach::No {
-                    return Ok(Some(error)); // the others would only wait for the same
-                }
                 if let Some(questions) = &mut schedule {
                     questions.asked(&due.key, &account.probe_schedule, now);
+                }
+                // One question may fail by itself, again and again; after a second one the others would only
+                // wait for the same.
+                failed += u32::from(Reach::after(&error) == Reach::No);
+                if failed == FAILED {
+                    return Ok(Some(error));
                 }
             }
             // A rule or a defect that this order meets stops nothing else. Only the storage does.

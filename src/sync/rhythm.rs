@@ -41,11 +41,17 @@ impl Pause {
         self.until.and_then(|until| until.checked_sub(now)).filter(|left| !left.is_zero())
     }
 
-    /// Whether the account has not been heard of since.
+    /// Whether nothing was tried since it began.
     pub(super) fn is_on(&self) -> bool {
-        self.waits.is_some()
+        self.until.is_some()
     }
 
+    /// It may be tried again; should that fail, the next pause is longer all the same.
+    pub(super) fn try_again(&mut self) {
+        self.until = None;
+    }
+
+    /// All went well again.
     pub(super) fn end(&mut self) {
         *self = Pause::default();
     }

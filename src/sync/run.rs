@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use crate::domain::{AccountName, OrderId, RefundState};
 use crate::gateway::ReadError;
 use crate::ledger::{Account, Error, Ledger};
+use crate::storage::StorageError;
 
 use super::rhythm::{Pause, Questions, Rests};
-use super::{AccountReport, Progress, Watcher, pull, push, resolve};
+use super::{AccountReport, Progress, Reach, Watcher, pull, push, resolve};
 
 /// What to run, and how often.
 #[derive(Clone, Debug)]
@@ -82,7 +83,10 @@ struct Turns {
     pull_at: Duration,
     /// The listing under way, if there is one: it may take long, and no refund waits behind it.
     pulling: JoinSet<Result<AccountReport, Error>>,
+    /// The account cannot be asked.
     pause: Pause,
+    /// The account takes no refunds, whatever else it answers.
+    refused: Pause,
     rests: Rests<OrderId>,
     questions: Questions,
     /// What was last said of what went wrong, so that it is not said again each minute.
@@ -92,9 +96,10 @@ struct Turns {
 impl Turns {
     fn new(ledger: Ledger, account: Arc<Account>, pull_every: Duration, watcher: Arc<Watcher>) -> Turns {
         let pull_at = ledger.inner.running();
-        let (pause, rests, questions) = (Pause::default(), Rests::default(), Questions::default());
+        let (pause, refused) = (Pause::default(), Pause::default());
+        let (rests, questions) = (Rests::default(), Questions::default());
         let (pulling, said) = (JoinSet::new(), Vec::new());
-        Turns { ledger, account, watcher, pull_every, pull_at, pulling, pause, rests, questions, said }
+        Turns { ledger, account, watcher, pull_every, pull_at, pulling, pause, refused, rests, questions, said }
     }
 
     async fn run(mut self) -> Result<(), Error> {
@@ -104,16 +109,32 @@ impl Turns {
             tokio::pin!(queued);
             // Registered before looking, so that a refund queued in between is not missed.
             queued.as_mut().enable();
-            let wait = self.turn().await?;
+            let wait = match self.turn().await {
+                Err(error) => self.outlast(error)?,
+                wait => wait?,
+            };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = queued => {}
                 Some(pulled) = self.pulling.join_next() => {
-                    let report = pulled??;
-                    self.say(&report);
+                    match pulled? {
+                        Err(error) => {
+                            self.outlast(error)?;
+                        }
+                        Ok(report) => self.say(&report),
+                    }
                     self.pull_at = self.now() + self.pull_every;
                 }
             }
+        }
+    }
+
+    /// A full disk ends no till: nothing is written or sent until there is room, and then it goes on. Any other
+    /// storage error does.
+    fn outlast(&mut self, error: Error) -> Result<Duration, Error> {
+        match error {
+            Error::Storage(full @ StorageError::DiskFull { .. }) => Ok(self.pause_for(&full.to_string())),
+            error => Err(error),
         }
     }
 
@@ -122,19 +143,25 @@ impl Turns {
         if let Some(left) = self.pause.left(self.now()) {
             return Ok(left);
         }
-        if self.pause.is_on() {
+        if self.pause.is_on() || (self.refused.is_on() && self.refused.left(self.now()).is_none()) {
             if let Err(error) = self.account.gateway.check().await {
-                return Ok(self.pause_for(&error));
+                return Ok(self.pause_for(&error.to_string()));
             }
-            self.pause.end();
-            (self.watcher)(&Progress::Resumed { account: self.account.name.clone() });
+            if self.pause.is_on() {
+                (self.watcher)(&Progress::Resumed { account: self.account.name.clone() });
+            }
+            self.pause.try_again();
+            self.refused.try_again();
         }
         let mut report = AccountReport::default();
         let halted = self.round(&mut report).await?;
         self.say(&report);
         Ok(match halted {
-            Some(error) => self.pause_for(&error),
-            None => self.until_next().await?,
+            Some(error) => self.pause_for(&error.to_string()),
+            None => {
+                self.pause.end();
+                self.until_next().await?
+            }
         })
     }
 
@@ -142,9 +169,15 @@ impl Turns {
     async fn round(&mut self, report: &mut AccountReport) -> Result<Option<ReadError>, Error> {
         let (ledger, account, watcher) = (&self.ledger, &self.account, &*self.watcher);
         // Refunds first: customers wait for them, and nobody waits for a list.
-        let halt = push::push(ledger, account, Some(&mut self.rests), report, watcher).await?;
-        if let Some(halt) = halt {
-            return Ok(Some(halt.error));
+        if self.refused.left(ledger.inner.running()).is_none() {
+            match push::push(ledger, account, Some(&mut self.rests), report, watcher).await? {
+                Some(halt) if halt.reach == Reach::No => return Ok(Some(halt.error)),
+                // It takes no refunds, and may well be asked all else.
+                Some(_) => {
+                    self.refused.begin(ledger.inner.running());
+                }
+                None => self.refused.end(),
+            }
         }
         let halted = resolve::resolve(ledger, account, Some(&mut self.questions), report, watcher).await?;
         if halted.is_some() {
@@ -160,9 +193,9 @@ impl Turns {
         Ok(None)
     }
 
-    fn pause_for(&mut self, error: &ReadError) -> Duration {
+    fn pause_for(&mut self, why: &str) -> Duration {
         let wait = self.pause.begin(self.now());
-        let (account, why) = (self.account.name.clone(), error.to_string());
+        let (account, why) = (self.account.name.clone(), why.to_owned());
         tracing::info!(%account, %why, ?wait, "paused");
         (self.watcher)(&Progress::Paused { account, why, wait });
         wait
@@ -184,7 +217,11 @@ impl Turns {
     async fn until_next(&self) -> Result<Duration, Error> {
         let now = self.now();
         let pull_at = self.pulling.is_empty().then_some(self.pull_at);
-        let next = [pull_at, self.questions.next(), self.rests.next(now), self.next_queued().await?];
+        let queued = match self.refused.left(now) {
+            Some(left) => Some(now + left),
+            None => self.next_queued().await?,
+        };
+        let next = [pull_at, self.questions.next(), self.rests.next(now), queued];
         let next = next.into_iter().flatten().min().unwrap_or(now + LONGEST);
         // Never busy: what is due and did not go rests, or pauses the account.
         Ok(next.saturating_sub(now).clamp(Duration::from_millis(50), LONGEST))

@@ -31,3 +31,4 @@ mod trade_order;
 mod wire_faults;
 mod wire_ledger;
 mod wire_server;
+mod wire_verdicts;

@@ -149,8 +149,10 @@ pub(super) fn answer(said: &types::FunctionRefundAnswer, ended_at: Timestamp) ->
         (RefundState::Failed, None) => (Outcome::Declined, None),
         (RefundState::Done, status) => (Outcome::InDoubt, Some(undocumented(status))),
         (RefundState::Failed, status) => (Outcome::InDoubt, Some(undocumented(status))),
+        // Nothing was executed under this number. But the ledger would have gone through the next door had it known
+        // of this one: another copy of it may have done just that.
         (RefundState::Void, _) => {
-            (Outcome::Declined, Some("the refund key was voided before it was sent: nothing was executed".to_owned()))
+            (Outcome::InDoubt, Some("the door for this number was shut before, which is not known here".to_owned()))
         }
         (RefundState::Started, _) => {
             (Outcome::InDoubt, Some("the function began the refund and does not know how it ended".to_owned()))

@@ -9,6 +9,7 @@ use crate::domain::{
 };
 
 use super::facts::{no_room, not_paid, see};
+use super::probe::is_of_a_copy;
 use super::refund::{clock, uncontested, window};
 use super::{Context, Draft, Found, Refusal, Seen};
 
@@ -71,8 +72,9 @@ pub(super) fn start(draft: &mut Draft<'_>, key: &RefundKey, seen: &Seen) -> Resu
     }
     let reason = if !record.is_refundable_status() {
         Some(not_paid(record))
-    } else if record.committed() > record.paid() {
-        let left = record.paid().saturating_sub(record.committed().saturating_sub(refund.amount));
+    } else if let left = record.paid().saturating_sub(record.at_stake())
+        && refund.amount > left
+    {
         Some(no_room(record, refund.amount, left))
     } else {
         window(record, rules, clock(context, Some(seen))).err().map(|rejection| rejection.to_string())
@@ -183,7 +185,8 @@ pub fn cancel(context: &Context, found: &Found, key: &RefundKey, by: Option<Stri
             draft.push(Event::RefundCanceled { key: key.clone(), by })?;
             Ok(draft.events)
         }
-        RefundState::Review if refund.sent_at.is_none() => {
+        // The original of a copied ledger may have sent it: that is for a verdict, after asking.
+        RefundState::Review if refund.sent_at.is_none() && !is_of_a_copy(context, refund) => {
             draft.push(Event::RefundCanceled { key: key.clone(), by })?;
             Ok(draft.events)
         }

@@ -165,11 +165,7 @@ fn keep_what_was_known(record: Option<&OrderRecord>, facts: &Facts) -> Facts {
 /// Sends queued refunds to review that the new facts leave no room for: the oldest keep their place.
 fn review_what_no_longer_fits(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let record = draft.record()?;
-    let mut left = record
-        .paid()
-        .saturating_sub(record.refunded())
-        .saturating_sub(record.unsettled)
-        .saturating_sub(record.sum(|state| state.holds() && state != RefundState::Queued));
+    let mut left = record.paid().saturating_sub(record.at_stake());
     let mut out: Vec<(RefundKey, String)> = Vec::new();
     for refund in record.refunds.iter().filter(|refund| refund.state == RefundState::Queued) {
         if !record.is_refundable_status() {

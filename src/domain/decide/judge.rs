@@ -21,6 +21,8 @@ pub struct Judge {
     pub note: String,
     /// The version of the record that they saw.
     pub version: u64,
+    /// Whether the upstream can shut a door: then nothing is sent again through one that is open.
+    pub fences: bool,
     /// What the upstream was asked once more, and found.
     pub probed: Probed,
 }
@@ -57,10 +59,17 @@ pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Ev
     if command.verdict == Verdict::Reversed {
         contradicted(command, Outcome::Succeeded)?;
     } else {
-        if weigh(&mut draft, found, &command.probed)? == Weight::Settles {
+        let sends_again = command.verdict == Verdict::Resend;
+        if weigh(&mut draft, found, &command.probed, sends_again)? == Weight::Settles {
             return Ok(draft.events);
         }
         contradicted(command, Outcome::Accepted)?;
+        if sends_again && command.fences {
+            // Sent again through the same door, it would only meet what became of the first.
+            let why = command.probed.finding.answer.message.as_deref().unwrap_or("nothing is known of it");
+            let words = format!("its door cannot be shut ({why}); release it, and refund under another key");
+            return Err(Rejection::VerdictContradicted { key: key.clone(), verdict: command.verdict, words }.into());
+        }
         if draft.refund(key)?.state != RefundState::Review {
             let reason = format!("{} decides", command.by);
             draft.push(Event::RefundToReview { key: key.clone(), reason })?;
@@ -89,7 +98,8 @@ pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Ev
 /// Refuses a verdict against what the upstream says of this very refund right now.
 fn contradicted(command: &Judge, says: Outcome) -> Result<(), Refusal> {
     let finding = &command.probed.finding;
-    if finding.answer.outcome != says || finding.proof != Proof::OwnNumber {
+    // What is under way is not let go, not even where only a likeness says that it is.
+    if finding.answer.outcome != says || (says != Outcome::Accepted && finding.proof != Proof::OwnNumber) {
         return Ok(());
     }
     if command.verdict == Verdict::Succeeded {

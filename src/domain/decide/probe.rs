@@ -54,7 +54,10 @@ pub struct Probed {
 pub fn probed(context: &Context, found: &Found, command: &Probed) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
     attempt::overtaken(&draft, &command.key, command.from, Some(command.attempt))?;
-    if weigh(&mut draft, found, command)? == Weight::Settles {
+    // Out of review a refund goes again only by a person's word, and a copy's never by itself: the original may
+    // have dealt with it.
+    let sends_again = command.from == RefundState::InDoubt && !is_of_a_copy(context, draft.refund(&command.key)?);
+    if weigh(&mut draft, found, command, sends_again)? == Weight::Settles {
         return Ok(draft.events);
     }
     keep(&mut draft, command)?;
@@ -79,15 +82,26 @@ pub(super) enum Weight {
     Nothing,
 }
 
-/// Takes the fresh facts in and lets the evidence settle the refund, if it can.
-pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> Result<Weight, Refusal> {
+/// Whether it is from before this copy of a ledger was adopted: the original may have sent it too.
+pub(super) fn is_of_a_copy(context: &Context, refund: &Refund) -> bool {
+    let since = refund.sent_at.unwrap_or(refund.requested_at);
+    context.adopted_at.is_some_and(|adopted_at| since <= adopted_at)
+}
+
+/// Takes the fresh facts in and lets the evidence settle the refund, if it can. A door that was shut queues it
+/// again only if it `sends_again`.
+pub(super) fn weigh(
+    draft: &mut Draft<'_>,
+    found: &Found,
+    command: &Probed,
+    sends_again: bool,
+) -> Result<Weight, Refusal> {
     let (key, rules, finding) = (&command.key, &command.rules, &command.finding);
     if let Some(seen) = &command.fresh {
         see(draft, found, seen)?;
     }
     // Of what was sent before this copy was adopted, the original may have sent as much.
-    let sent_at = draft.refund(key)?.sent_at;
-    let copied = draft.context.adopted_at.is_some_and(|adopted_at| sent_at.is_none_or(|sent| sent <= adopted_at));
+    let copied = is_of_a_copy(draft.context, draft.refund(key)?);
     let rules = &Rules { sole_refunder: rules.sole_refunder && !copied, ..rules.clone() };
     let counts = match finding.proof {
         Proof::OwnNumber => true,
@@ -97,7 +111,7 @@ pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> R
     let (state, fenced) = match finding.answer.outcome {
         Outcome::Succeeded | Outcome::Declined | Outcome::Accepted if counts => (finding.answer.outcome.state(), false),
         // What was sent is shut out for good. A mere question cannot know that.
-        Outcome::NotSent if command.fenced && command.from != RefundState::Accepted => (RefundState::Queued, true),
+        Outcome::NotSent if command.fenced && sends_again => (RefundState::Queued, true),
         _ => (command.from, false),
     };
     // Before a person because it has been accepted for too long: that it still is says nothing new.

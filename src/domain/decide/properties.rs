@@ -265,7 +265,7 @@ impl World {
         let fresh = Some(self.asked(true));
         let probed = Probed { fresh, ..self.story.question(key.as_str(), finding) };
         let (by, note, version) = ("wang".to_owned(), "seen".to_owned(), self.story.record().version);
-        let command = Judge { verdict, by, note, version, probed };
+        let command = Judge { verdict, by, note, version, fences: false, probed };
         self.decide(None, |context, found| judge(context, found, &command)).expect("follows");
         self.believe(key);
     }

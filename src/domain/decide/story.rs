@@ -203,7 +203,7 @@ impl Story {
         let probed = Probed { fresh: Some(self.seen()), ..self.question(name, finding) };
         let context = self.context();
         let (by, note, version) = ("wang".to_owned(), "seen in the console".to_owned(), self.record().version);
-        let events = judge(&context, &self.found(None), &Judge { verdict, by, note, version, probed })?;
+        let events = judge(&context, &self.found(None), &Judge { verdict, by, note, version, fences: false, probed })?;
         Ok(self.write(&context, events))
     }
 

@@ -253,7 +253,7 @@ fn a_verdict_on_another_version_or_on_nothing_is_refused() {
         let now = story.context().now;
         let finding = Finding::new(Answer::new(Outcome::InDoubt, now), now);
         let (verdict, by, note) = (Verdict::Release, "wang".to_owned(), note.to_owned());
-        let command = super::Judge { verdict, by, note, version, probed: story.question("a", finding) };
+        let command = super::Judge { verdict, by, note, version, fences: false, probed: story.question("a", finding) };
         rejected(super::judge(&story.context(), &story.found(None), &command).map(|_| Vec::new()))
     };
     let version = story.record().version;
@@ -316,4 +316,57 @@ fn a_window_is_counted_on_the_upstreams_clock_where_it_shows_it() {
     assert_eq!(story.send("a", "10"), Ok(vec!["refund_held", "attempt_started"]));
     assert_eq!(story.record().facts.upstream_time, None, "it is not kept");
     assert_eq!(story.see(), Ok(vec![]), "another time of answering is no news");
+}
+
+/// A question whose door was shut: proven not executed.
+fn shut(story: &mut Story) -> Probed {
+    let now = story.context().now;
+    let finding = Finding::new(Answer::new(Outcome::NotSent, now), now);
+    Probed { fenced: true, ..story.question("a", finding) }
+}
+
+#[test]
+fn a_shut_door_bears_a_persons_verdict_out_and_sends_nothing_again_by_itself() {
+    for (verdict, state, events) in [
+        (Verdict::Resend, RefundState::Queued, vec!["answered"]),
+        (Verdict::Release, RefundState::Canceled, vec!["refund_to_review", "judged"]),
+        (Verdict::Declined, RefundState::Declined, vec!["refund_to_review", "judged"]),
+    ] {
+        let mut story = in_doubt();
+        let probed = shut(&mut story);
+        let (by, note, version) = ("wang".to_owned(), "x".to_owned(), story.record().version);
+        let command = super::Judge { verdict, by, note, version, fences: true, probed };
+        let context = story.context();
+        let decided = super::judge(&context, &story.found(None), &command).expect("judged");
+        assert_eq!((story.write(&context, decided), story.state("a")), (events, state), "{verdict}");
+    }
+    // Before a person, and in a copy, no door that shuts by itself sends anything again.
+    let mut story = in_doubt();
+    story.second += 73 * HOUR;
+    story.probe("a").expect("asked");
+    assert_eq!(story.state("a"), RefundState::Review);
+    let question = shut(&mut story);
+    let context = story.context();
+    let events = probed(&context, &story.found(None), &question).expect("taken");
+    story.write(&context, events);
+    assert_eq!(story.state("a"), RefundState::Review);
+    let mut story = in_doubt();
+    let question = shut(&mut story);
+    let context = super::Context { adopted_at: Some(story.context().now), ..story.context() };
+    let events = probed(&context, &story.found(None), &question).expect("taken");
+    story.write(&context, events);
+    assert_eq!(story.state("a"), RefundState::InDoubt);
+}
+
+#[test]
+fn what_the_original_of_a_copy_may_have_sent_is_not_canceled_without_asking() {
+    let mut story = Story::paid();
+    story.hold("a", "30").expect("granted");
+    story.facts.status = crate::domain::OrderStatus::Closed;
+    story.see().expect("seen");
+    assert_eq!(story.state("a"), RefundState::Review);
+    let copied = super::Context { adopted_at: Some(story.context().now), ..story.context() };
+    let refused = super::cancel(&copied, &story.found(None), &key("a"), None).map(|_| Vec::new());
+    assert!(matches!(rejected(refused), Rejection::NotCancelable { .. }));
+    assert!(super::cancel(&story.context(), &story.found(None), &key("a"), None).is_ok());
 }

@@ -1,8 +1,8 @@
 //! What an upstream's total says, as small stories on one order of 80.00.
 
 use super::facts;
-use super::story::{Story, key, rejected};
-use crate::domain::{Outcome, RefundState};
+use super::story::{Story, key, rejected, yuan};
+use crate::domain::{Outcome, RefundState, Verdict};
 
 /// What the upstream's total shows while 30.00 of 80.00 is in doubt, and what may then be granted.
 #[test]
@@ -147,4 +147,26 @@ fn a_row_that_says_less_takes_nothing_back() {
     (story.facts.paid_at, story.facts.created_at, story.facts.payment_method) = (None, None, None);
     assert_eq!(story.see(), Ok(vec![]));
     assert_eq!(story.record().facts, known);
+}
+
+#[test]
+fn a_refund_that_waits_for_a_person_keeps_no_older_one_from_going_out() {
+    let mut story = Story::paid();
+    for name in ["a", "b", "c", "d"] {
+        story.hold(name, "20").expect("granted");
+    }
+    story.facts.refunded = Some(yuan("20"));
+    assert_eq!(story.push("a"), Ok(vec!["facts_seen", "refund_to_review", "attempt_started"]));
+    story.told("a", Outcome::Succeeded).expect("told");
+    for (name, total) in [("b", "40"), ("c", "60")] {
+        story.facts.refunded = Some(yuan(total));
+        story.push(name).expect("pushed");
+        assert_eq!(story.told(name, Outcome::Succeeded), Ok(vec!["answered"]), "{name}");
+    }
+    assert_eq!((story.state("d"), story.record().refunded()), (RefundState::Review, yuan("80")));
+    // Nor does it go out itself when a person queues it again.
+    story.facts.refunded = Some(yuan("80"));
+    story.judge("d", Verdict::Resend).expect("judged");
+    story.push("d").expect("looked at");
+    assert_eq!(story.state("d"), RefundState::Review);
 }
