@@ -85,6 +85,10 @@ pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> R
     if let Some(seen) = &command.fresh {
         see(draft, found, seen)?;
     }
+    // Of what was sent before this copy was adopted, the original may have sent as much.
+    let sent_at = draft.refund(key)?.sent_at;
+    let copied = draft.context.adopted_at.is_some_and(|adopted_at| sent_at.is_none_or(|sent| sent <= adopted_at));
+    let rules = &Rules { sole_refunder: rules.sole_refunder && !copied, ..rules.clone() };
     let counts = match finding.proof {
         Proof::OwnNumber => true,
         // Somebody else's refund of the same amount would look just so.
@@ -96,6 +100,11 @@ pub(super) fn weigh(draft: &mut Draft<'_>, found: &Found, command: &Probed) -> R
         Outcome::NotSent if command.fenced && command.from != RefundState::Accepted => (RefundState::Queued, true),
         _ => (command.from, false),
     };
+    // Before a person because it has been accepted for too long: that it still is says nothing new.
+    let known = draft.refund(key)?.last_finding.as_ref().map(|last| last.answer.outcome);
+    if command.from == RefundState::Review && state == RefundState::Accepted && known == Some(Outcome::Accepted) {
+        return Ok(Weight::Nothing);
+    }
     if state != command.from {
         attempt::settle(draft, key, state, finding.answer.clone(), rules, fenced)?;
         return Ok(Weight::Settles);

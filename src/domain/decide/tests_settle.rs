@@ -162,6 +162,15 @@ fn an_accepted_refund_that_its_own_row_calls_accepted_is_not_settled_by_a_total(
     let finding = Finding::new(Answer::new(Outcome::Accepted, now), now);
     story.probe_found("a", finding).expect("asked");
     assert_eq!(story.state("a"), RefundState::Review);
+    // And there it stays, although its row still says so: until the row says more, or a person does.
+    let now = story.context().now;
+    let finding = Finding::new(Answer::new(Outcome::Accepted, now), now);
+    story.probe_found("a", finding).expect("asked");
+    assert_eq!(story.state("a"), RefundState::Review);
+    let now = story.context().now;
+    let finding = Finding::new(Answer::new(Outcome::Succeeded, now), now);
+    story.probe_found("a", finding).expect("asked");
+    assert_eq!(story.state("a"), RefundState::Succeeded);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What no list tells is asked one by one, until the upstream cannot be reached.
+//! What no list tells is asked one by one, until the upstream cannot be reached. All of it in the background: a
+//! comparison leaves half of the account's calls to those who wait for an answer.
 
 use crate::domain::{Money, OrderRecord, Reference, RefundKey};
 use crate::gateway::{Mentioned, ReadError};
@@ -32,7 +33,7 @@ impl Gather<'_> {
             return There::Unasked;
         }
         let found = match self.ledger.inner.call(record, key) {
-            Ok(call) => self.account.gateway.probe(&call).await,
+            Ok(call) => self.account.background.probe(&call).await,
             Err(error) => {
                 self.problems.add(format!("refund {key} could not be asked about: {error}"));
                 return There::Unasked;
@@ -72,7 +73,7 @@ impl Gather<'_> {
         if self.reach == Reach::No {
             return There::Unasked;
         }
-        match self.account.gateway.fetch_order(numbers).await {
+        match self.account.background.fetch_order(numbers).await {
             Ok(Some(facts)) => There::Shown(Told::Facts(Box::new(facts))),
             Ok(None) => There::Absent,
             Err(error) => {

@@ -63,7 +63,7 @@ impl Orders {
 /// Reads the list of orders around the day. Where it cannot be bounded by time it is read whole.
 pub(super) async fn orders(account: &Account, day: Day, problems: &mut Problems) -> Orders {
     let mut found = Orders::default();
-    let capabilities = account.gateway.capabilities();
+    let capabilities = account.background.capabilities();
     if !capabilities.lists_orders {
         problems.add("this upstream lists no orders: those that are unknown here cannot be found".to_owned());
         return found;
@@ -73,7 +73,7 @@ pub(super) async fn orders(account: &Account, day: Day, problems: &mut Problems)
         OrderFilter { from: span.map(|span| span.from), to: span.map(|span| span.to), ..OrderFilter::default() };
     let mut offset = 0;
     for _ in 0..PAGES {
-        let page = match account.gateway.list_orders(&filter, PageAt { offset, limit: PAGE }).await {
+        let page = match account.background.list_orders(&filter, PageAt { offset, limit: PAGE }).await {
             Ok(page) => page,
             Err(error) => {
                 problems.add(format!("orders could not be listed from row {offset}: {error}"));
@@ -116,7 +116,7 @@ pub(super) enum Refunds {
 
 /// Reads the list of refunds around the day, where there is one.
 pub(super) async fn refunds(account: &Account, day: Day, problems: &mut Problems) -> Refunds {
-    if !account.gateway.capabilities().lists_refunds {
+    if !account.background.capabilities().lists_refunds {
         return Refunds::Unlisted;
     }
     let around = day.with_slack();
@@ -125,7 +125,7 @@ pub(super) async fn refunds(account: &Account, day: Day, problems: &mut Problems
     let mut whole = true;
     let mut offset = 0;
     for _ in 0..PAGES {
-        let page = match account.gateway.list_refunds(span, PageAt { offset, limit: PAGE }).await {
+        let page = match account.background.list_refunds(span, PageAt { offset, limit: PAGE }).await {
             Ok(page) => page,
             Err(error) => {
                 problems.add(format!("refunds could not be listed from row {offset}: {error}"));

@@ -1,26 +1,38 @@
 //! Over the wire, on all three upstreams: each kind of difference planted on three days, the middle one compared.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::Offset;
 
 use tillbook::gateway::{PageAt, RefundSpan};
 use tillbook::sandbox::{Fault, FaultKind, Method, NewOrder, Operation, OrderHandle, Sandbox, Upstream};
 use tillbook::sync::{Difference, DifferenceKind, Side, Subject, Tally};
-use tillbook::{
-    AccountSettings, Ledger, Money, OrderStatus, Reconciliation, RecordOrder, Reference, RefundState, Timestamp,
-};
+use tillbook::{Ledger, Money, OrderStatus, Reconciliation, RecordOrder, Reference, RefundState, Timestamp};
 
-use super::{DAY_S, NOON, Standing, at, day};
-use crate::support::shop::{Shop, UPSTREAMS, account, gateway, key, wanted, yuan};
+use super::{DAY_S, Standing, at};
+use crate::support::shop::{Shop, UPSTREAMS, account, at_once, gateway, key, wanted, yuan};
+
+/// The day that is compared: three days ago, for upstreams count their refund windows from the present.
+static DAY: LazyLock<Date> = LazyLock::new(|| {
+    let today = Offset::constant(8).to_datetime(jiff::Timestamp::now()).date();
+    today.checked_sub(jiff::Span::new().days(3)).expect("within the calendar")
+});
+
+/// Noon in Beijing on that day, in unix seconds.
+fn noon() -> i64 {
+    Offset::constant(8).to_timestamp(DAY.at(12, 0, 0, 0)).expect("within the calendar").as_second()
+}
 
 /// A shop whose ledger and upstream begin at noon the day before.
 async fn open(upstream: Upstream) -> (Shop, Standing) {
-    let clock = Standing::at(NOON - DAY_S);
-    let sandbox = Arc::new(Sandbox::builder().now(NOON - DAY_S).start().await.expect("the sandbox listens"));
+    let clock = Standing::at(noon() - DAY_S);
+    let sandbox = Arc::new(Sandbox::builder().now(noon() - DAY_S).start().await.expect("the sandbox listens"));
     let dir = Arc::new(tempfile::tempdir().expect("a directory"));
     let ledger = Ledger::builder().clock(Arc::new(clock.clone())).open(dir.path()).await.expect("opens");
     let shop = Shop { sandbox, upstream, ledger, dir };
-    shop.connect(AccountSettings { refund_interval: Some(Duration::ZERO), ..AccountSettings::default() });
+    shop.connect(at_once());
     (shop, clock)
 }
 
@@ -270,7 +282,7 @@ async fn plant(shop: &Shop, clock: &Standing, label: &str) -> Planted {
 }
 
 async fn reconcile(shop: &Shop) -> Reconciliation {
-    shop.ledger.reconcile(&account(), day()).await.expect("compared")
+    shop.ledger.reconcile(&account(), *DAY).await.expect("compared")
 }
 
 #[tokio::test]
@@ -287,7 +299,7 @@ async fn every_planted_difference_of_the_day_is_found_and_nothing_else() {
         assert_eq!((kept.orders_new, kept.refunds_settled), (1, 1), "{upstream}");
         let want = Reconciliation {
             account: account(),
-            day: day(),
+            day: *DAY,
             matched_orders: planted.orders,
             matched_refunds: planted.refunds,
             differences: planted.differences.clone(),
