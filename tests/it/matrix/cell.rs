@@ -93,7 +93,9 @@ impl Cell {
     pub(super) async fn live(self) -> End {
         // Somebody else refunds these orders, and the account says so.
         let alone = self.trouble.elsewhere_fen().is_none();
-        let settings = AccountSettings { sole_refunder: Some(alone), ..at_once() };
+        // A round looks at each day of the history.
+        let history = Some(Duration::from_secs(7 * 86_400));
+        let settings = AccountSettings { sole_refunder: Some(alone), history, ..at_once() };
         let mut life = Life::begin(self.upstream, settings, self.trouble.timeout()).await;
         let order = life.shop.order("80.00");
         life.shop.fetch(&order).await;

@@ -24,7 +24,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// A shop with an empty ledger and an upstream of its own.
+    /// A shop with an empty ledger and an upstream of its own, which waits so long for the answer to a refund.
     pub(crate) async fn begin(upstream: Upstream, settings: AccountSettings, timeout: Duration) -> Life {
         let sandbox = Arc::new(Sandbox::start().await.expect("the sandbox listens"));
         let dir = Arc::new(tempfile::tempdir().expect("a directory"));
@@ -82,8 +82,9 @@ impl Life {
     }
 
     fn connect(&self) {
-        let gateway = gateway_within(&self.shop.sandbox, self.shop.upstream, self.timeout);
-        let gateway = Arc::new(OnClock { gateway, clock: self.clock.clone() });
+        let within = |time| gateway_within(&self.shop.sandbox, self.shop.upstream, time);
+        let (gateway, sender) = (within(Duration::from_secs(10)), within(self.timeout));
+        let gateway = Arc::new(OnClock { gateway, sender, clock: self.clock.clone() });
         self.shop.ledger.connect(account(), gateway, self.settings.clone()).expect("connects");
     }
 }
