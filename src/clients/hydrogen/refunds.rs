@@ -248,7 +248,7 @@ mod tests {
             (json!({"state": "failed", "refund": null}), Outcome::Declined, None, "failed"),
             (json!({"state": "failed", "refund": refund(json!("succeed"))}), Outcome::InDoubt, None, "succeed"),
             (json!({"state": "started", "refund": null}), Outcome::InDoubt, None, "started"),
-            (json!({"state": "void", "refund": null}), Outcome::Declined, None, "void"),
+            (json!({"state": "void", "refund": null}), Outcome::InDoubt, None, "void"),
             (json!({"state": "conflict", "refund": null}), Outcome::InDoubt, None, "conflict"),
             (json!({"state": "absent", "refund": null}), Outcome::InDoubt, None, "absent"),
             (json!({"state": "paused", "refund": null}), Outcome::InDoubt, None, "paused"),

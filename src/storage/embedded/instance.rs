@@ -7,8 +7,8 @@
 //! out too. Its id stands in the journal as well: a file that is gone, or that belongs to another copy, is
 //! found out by that.
 //!
-//! What it cannot see: a snapshot of a whole machine or disk that runs again under the same machine id; a
-//! copy written over the files in place that was taken since the last open, after a crash; and where the
+//! What it cannot see: a snapshot of a whole machine, disk or file system (btrfs, ZFS) that is used again under
+//! the same machine id; a copy written over the files in place that was taken since the last open, after a crash; and where the
 //! system tells nothing about files (Windows), any copy on the same machine. Deleting the file puts the
 //! ledger in quarantine by hand. Where inodes do not outlive a mount (FAT, some network file systems) or the
 //! machine's id does not outlive a boot, every open looks like a copy: a ledger cannot live there.
