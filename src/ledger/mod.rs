@@ -13,6 +13,7 @@ mod builder;
 mod clock;
 mod error;
 mod import;
+mod key;
 mod lane;
 mod lookup;
 mod queries;
@@ -45,8 +46,9 @@ use crate::storage::Storage;
 
 pub(crate) use account::Account;
 pub(crate) use attempt::Sent;
+pub(crate) use key::make_key;
 use lane::Lanes;
-pub(crate) use refund::{make_key, refunded};
+pub(crate) use refund::refunded;
 use subscribe::Subscribers;
 
 /// An order and refund ledger. Cheap to clone; all clones are one ledger.

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::decide::{self, Found, Holder, RefundCommand, Refusal, Repeat, Seen};
 use crate::domain::{
-    AccountName, DeviceName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection,
-    Requested,
+    AccountName, Event, Facts, Money, OrderId, OrderRecord, Refund, RefundKey, RefundState, Rejection, Requested,
 };
 use crate::gateway::{ReadError, ReadErrorKind};
 use crate::storage::{Claims, Committed, TransactError, Transaction};
 
 use super::account::Account;
+use super::key::make_key;
 use super::{Error, Inner, Ledger, Wanted};
 
 /// When a refund is to be sent.
@@ -173,26 +173,6 @@ pub(crate) fn refunded(
     };
     let waiting = waiting.filter(|_| refund.state == RefundState::Queued);
     Ok(Refunded { refund, order, replayed, waiting })
-}
-
-/// A new key of that device: the whole of [`Ledger::make_key`].
-pub(crate) fn make_key(device: &DeviceName) -> RefundKey {
-    // 12 + 1 + 9 + 9 characters; a device name has only characters that a key may have.
-    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let letters = |mut bits: u128, count: u32| -> String {
-        let mut text: Vec<u8> = Vec::new();
-        for _ in 0..count {
-            text.push(LETTERS[usize::try_from(bits & 31).expect("five bits")]);
-            bits >>= 5;
-        }
-        text.reverse();
-        text.into_iter().map(char::from).collect()
-    };
-    let unique = uuid::Uuid::now_v7().as_u128();
-    let prefix: String = device.as_str().chars().take(12).collect();
-    // The first 48 bits are milliseconds, so that keys sort by time; the last 62 are random.
-    let key = format!("{prefix}-{}{}", letters(unique >> 80, 9), letters(unique, 9));
-    RefundKey::new(key).expect("a device name, a dash and 18 letters make a key")
 }
 
 impl Inner {
@@ -386,21 +366,5 @@ fn command(account: &Account, request: &RefundRequest, fresh: Option<Seen>) -> R
         repeat: request.repeat,
         fresh,
         rules: account.rules.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{DeviceName, make_key};
-
-    #[test]
-    fn a_made_key_begins_with_the_device_and_keeps_to_the_rules() {
-        for device in ["till-3", "a-device-with-a-very-long-name"] {
-            let name = DeviceName::new(device).expect("a name");
-            let (one, two) = (make_key(&name), make_key(&name));
-            assert_ne!(one, two);
-            assert!(one.as_str().starts_with(&device[..device.len().min(12)]));
-            assert!(one.as_str().len() <= 32);
-        }
     }
 }
