@@ -106,6 +106,9 @@ impl Inner {
             }
             Err(error) => return Err(error),
         };
+        if matches!(answer.outcome, Outcome::Accepted | Outcome::InDoubt) {
+            self.waits.notify_waiters(); // the schedule of questions begins now
+        }
         if answer.outcome != Outcome::Accepted {
             return Ok((record, answer));
         }

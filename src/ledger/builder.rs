@@ -131,7 +131,7 @@ impl LedgerBuilder {
     fn over(self, storage: Arc<dyn Storage>) -> Ledger {
         let (device, clock) = (self.options.device, self.clock);
         let (accounts, lanes, adopted_at) = (RwLock::default(), Lanes::default(), RwLock::default());
-        let (subscribers, queued) = (Subscribers::default(), Notify::new());
-        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes, adopted_at, subscribers, queued }) }
+        let (subscribers, waits) = (Subscribers::default(), Notify::new());
+        Ledger { inner: Arc::new(Inner { storage, device, clock, accounts, lanes, adopted_at, subscribers, waits }) }
     }
 }

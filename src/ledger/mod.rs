@@ -75,8 +75,8 @@ pub(crate) struct Inner {
     /// When this copy of the ledger was adopted: facts from before are not enough for a hold.
     adopted_at: RwLock<Option<Timestamp>>,
     subscribers: Subscribers,
-    /// Told when a refund is queued, for those who wait to send it.
-    pub(crate) queued: Notify,
+    /// Told when a refund is queued, or left without an end: for those who send and ask.
+    pub(crate) waits: Notify,
 }
 
 impl Inner {

@@ -270,7 +270,7 @@ impl Inner {
             .any(|entry| matches!(&entry.event, Event::AttemptStarted { key, .. } if *key == request.key));
         let replayed = committed.entries.is_empty();
         if !started {
-            self.queued.notify_waiters();
+            self.waits.notify_waiters();
             let awaits = committed.record.refund(&request.key).is_some_and(|refund| refund.awaits_approval);
             let why = match waiting {
                 _ if awaits => "it is above what goes out without approval, and nobody has approved it".to_owned(),

@@ -221,7 +221,7 @@ impl Inner {
             return Err(Rejection::VerdictContradicted { key, verdict, words: proven }.into());
         }
         if target == RefundState::Queued {
-            self.queued.notify_waiters();
+            self.waits.notify_waiters();
         }
         refund::refunded(record, &key, false, None)
     }

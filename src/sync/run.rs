@@ -105,7 +105,7 @@ impl Turns {
     async fn run(mut self) -> Result<(), Error> {
         loop {
             let ledger = self.ledger.clone();
-            let queued = ledger.inner.queued.notified();
+            let queued = ledger.inner.waits.notified();
             tokio::pin!(queued);
             // Registered before looking, so that a refund queued in between is not missed.
             queued.as_mut().enable();
