@@ -82,8 +82,10 @@ impl Inner {
         if !open {
             return Ok(record.clone()); // settled meanwhile
         }
-        let copied = self.context(&account.name, &record.id).adopted_at.is_some();
-        let fences = record.refund(key).is_some_and(|refund| refund.state == RefundState::InDoubt) && !copied;
+        let context = self.context(&account.name, &record.id);
+        let fences = record
+            .refund(key)
+            .is_some_and(|refund| refund.state == RefundState::InDoubt && !decide::is_of_a_copy(&context, refund));
         let probed = match self.evidence(account, record, key, fences, silent_for).await {
             Err(error @ Error::Upstream { .. }) => {
                 self.review_unasked(account, record, key, &error).await?;

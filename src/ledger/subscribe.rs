@@ -16,6 +16,10 @@ use super::{Error, Ledger};
 /// How many entries are read at once.
 const RUN: usize = 256;
 
+/// How many entries are kept for a subscriber when the ledger is closed: one that is further behind goes on from its
+/// sequence at the next open.
+const AT_CLOSE: usize = 10_000;
+
 /// A place in the ledger's history that moves on; made by [`Ledger::subscribe`].
 #[derive(Debug)]
 pub struct Subscription {
@@ -70,7 +74,13 @@ impl Subscribers {
         let all = std::mem::take(&mut *self.all.lock().unwrap_or_else(PoisonError::into_inner));
         for ahead in all.iter().filter_map(Weak::upgrade) {
             loop {
-                let through = locked(&ahead).through;
+                let (through, kept) = {
+                    let ahead = locked(&ahead);
+                    (ahead.through, ahead.entries.len())
+                };
+                if kept >= AT_CLOSE {
+                    break;
+                }
                 match storage.events(through, RUN).await {
                     Ok(entries) if entries.is_empty() => break,
                     Ok(entries) => locked(&ahead).add(entries),
@@ -105,7 +115,7 @@ impl Ledger {
 
 impl Subscription {
     /// The next entry, waited for where there is none yet; sequences have no gaps. `None`: the ledger was
-    /// closed, and this was all until then.
+    /// closed, and this was all until then, or the next ten thousand of it.
     ///
     /// Dropping the future loses nothing: the next call goes on where this one was.
     ///

@@ -83,7 +83,7 @@ pub(super) enum Weight {
 }
 
 /// Whether it is from before this copy of a ledger was adopted: the original may have sent it too.
-pub(super) fn is_of_a_copy(context: &Context, refund: &Refund) -> bool {
+pub(crate) fn is_of_a_copy(context: &Context, refund: &Refund) -> bool {
     let since = refund.sent_at.unwrap_or(refund.requested_at);
     context.adopted_at.is_some_and(|adopted_at| since <= adopted_at)
 }

@@ -356,6 +356,13 @@ fn a_shut_door_bears_a_persons_verdict_out_and_sends_nothing_again_by_itself() {
     let events = probed(&context, &story.found(None), &question).expect("taken");
     story.write(&context, events);
     assert_eq!(story.state("a"), RefundState::InDoubt);
+    // What was sent only after the adoption is no other ledger's business.
+    let mut story = in_doubt();
+    let question = shut(&mut story);
+    let context = super::Context { adopted_at: Some(crate::domain::Timestamp::EPOCH), ..story.context() };
+    let events = probed(&context, &story.found(None), &question).expect("taken");
+    story.write(&context, events);
+    assert_eq!(story.state("a"), RefundState::Queued);
 }
 
 #[test]

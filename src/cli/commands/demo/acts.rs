@@ -248,11 +248,18 @@ pub(super) async fn a_lost_answer(stage: &mut Stage) -> Result<(), Failure> {
     let record = stage.ledger()?.order(&account(Upstream::Fubei)?, &wanted(&order)).await?;
     let state = record.refund(&lost).map_or(RefundState::Review, |refund| refund.state);
     let book = stage.book(&order)?;
-    stage.say(format!("asked for again, and synced twice: still {state}, and {calls} refund call in all"));
+    stage.say(format!(
+        "asked for again, it is not sent again; a sync asks what became of it: {state} {}, {calls} call",
+        state.chinese()
+    ));
     let counted = record.refunded().saturating_add(record.held());
     stage.promise(
-        "What may have happened is never sent again",
-        fired && calls == 1 && book.refunds.len() == 1 && counted == fen(book.money_out_fen)?,
+        "What may have happened is asked about, and never sent again",
+        fired
+            && state == RefundState::Succeeded
+            && calls == 1
+            && book.refunds.len() == 1
+            && counted == fen(book.money_out_fen)?,
         format!("{state} {}, {counted} held or refunded", state.chinese()),
         format!("{calls} call, {} out", fen(book.money_out_fen)?),
     );
