@@ -87,6 +87,15 @@ fn facts_json(facts: &Facts) -> Value {
     Value::Object(all)
 }
 
+/// A refund in a list of refunds: with the order that it is of.
+pub(crate) fn listed_refund(record: &OrderRecord, refund: &Refund) -> Value {
+    let mut row = self::refund(refund);
+    row["account"] = record.account.as_str().into();
+    row["order"] = record.id.as_str().into();
+    row["references"] = json!(record.facts.references);
+    row
+}
+
 /// One refund, with what to tell its customer now.
 pub(crate) fn refund(refund: &Refund) -> Value {
     let told = words::customer(refund);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::decide::{self, Found};
-use crate::domain::{AccountName, RefundKey, RefundState, Rejection};
+use crate::domain::{AccountName, RefundKey, RefundState};
 
 use super::{Error, Inner, Ledger, Refunded, Sent, refund};
 
@@ -18,7 +18,7 @@ impl Ledger {
     /// An approved refund answers as it stands.
     ///
     /// # Errors
-    /// [`Rejection::UnknownRefund`], [`Rejection::NothingToApprove`].
+    /// [`UnknownRefund`](crate::Rejection::UnknownRefund), [`NothingToApprove`](crate::Rejection::NothingToApprove).
     pub async fn approve(&self, account: &AccountName, key: &RefundKey, by: String) -> Result<Refunded, Error> {
         let (inner, account, key) = (self.inner.clone(), account.clone(), key.clone());
         tokio::spawn(async move { inner.approve(account, key, by).await }).await?
@@ -28,11 +28,10 @@ impl Ledger {
 impl Inner {
     async fn approve(self: Arc<Self>, account: AccountName, key: RefundKey, by: String) -> Result<Refunded, Error> {
         let account = self.account(&account)?;
-        let unknown = || Rejection::UnknownRefund { account: account.name.clone(), key: key.clone() };
-        let order = self.storage.find_refund(&account.name, &key).await?.ok_or_else(unknown)?;
+        let order = self.order_of(&account.name, &key).await?;
         let (context, wanted) = (self.context(&account.name, &order), key.clone());
         let decide = Box::new(move |found: &Found| decide::approve(&context, found, &wanted, &by));
-        let committed = self.decide_on(&account, &order, decide).await?;
+        let committed = self.decide_on(&account.name, &order, decide).await?;
         if committed.entries.is_empty() {
             return refund::refunded(committed.record, &key, true, None);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::decide::{self, Found, Refusal, Settle};
-use crate::domain::{Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState};
+use crate::domain::{AccountName, Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState};
 use crate::gateway::RefundCall;
 use crate::storage::{Claims, Committed, TransactError, Transaction};
 
@@ -42,7 +42,7 @@ impl Inner {
             Ok(None) => {
                 let (context, rules) = (self.context(&account.name, &order), account.rules.clone());
                 let decide = Box::new(move |found: &Found| decide::unknown_upstream(&context, found, &rules));
-                let record = self.decide_on(&account, &order, decide).await?.record;
+                let record = self.decide_on(&account.name, &order, decide).await?.record;
                 return Ok(Sent::No(record, Some("the upstream does not know the order".to_owned())));
             }
             Ok(Some(facts)) => facts,
@@ -133,18 +133,18 @@ impl Inner {
         let context = self.context(&account.name, order);
         let settle = Settle { key: key.clone(), attempt, answer, rules: account.rules.clone() };
         let decide = Box::new(move |found: &Found| decide::answer(&context, found, &settle));
-        self.decide_on(account, order, decide).await
+        self.decide_on(&account.name, order, decide).await
     }
 
     /// One durable decision on an order. Where somebody else was faster, theirs is on disk, and the record
     /// says so.
     pub(super) async fn decide_on(
         &self,
-        account: &Account,
+        account: &AccountName,
         order: &OrderId,
         decide: crate::storage::Decide,
     ) -> Result<Committed, Error> {
-        let (account, now) = (account.name.clone(), self.now());
+        let (account, now) = (account.clone(), self.now());
         let transaction = Transaction { order: order.clone(), account, claims: Claims::default(), now, decide };
         match self.storage.transact(transaction).await {
             Err(TransactError::Refused(Refusal::Overtaken { .. })) => {

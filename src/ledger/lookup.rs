@@ -68,6 +68,12 @@ impl Inner {
         }
     }
 
+    /// The order that has the refund of that key.
+    pub(super) async fn order_of(&self, account: &AccountName, key: &RefundKey) -> Result<OrderId, Error> {
+        let unknown = || Rejection::UnknownRefund { account: account.clone(), key: key.clone() };
+        Ok(self.storage.find_refund(account, key).await?.ok_or_else(unknown)?)
+    }
+
     pub(super) async fn get(&self, order: &OrderId) -> Result<Arc<OrderRecord>, Error> {
         self.storage.get(order).await?.ok_or_else(|| {
             // An index entry without its record: the storage's own promise is broken.
@@ -93,9 +99,7 @@ impl Ledger {
     /// # Errors
     /// [`Rejection::UnknownRefund`]; storage errors.
     pub async fn known_refund(&self, account: &AccountName, key: &RefundKey) -> Result<Refunded, Error> {
-        let Some(order) = self.inner.storage.find_refund(account, key).await? else {
-            return Err(Rejection::UnknownRefund { account: account.clone(), key: key.clone() }.into());
-        };
+        let order = self.inner.order_of(account, key).await?;
         refunded(self.inner.get(&order).await?, key, true, None)
     }
 

@@ -141,22 +141,10 @@ impl Ledger {
     /// # Errors
     /// [`Rejection::UnknownRefund`], [`Rejection::NotCancelable`].
     pub async fn cancel(&self, account: &AccountName, key: &RefundKey, by: Option<String>) -> Result<Refunded, Error> {
-        let Some(order) = self.inner.storage.find_refund(account, key).await? else {
-            return Err(Rejection::UnknownRefund { account: account.clone(), key: key.clone() }.into());
-        };
-        let context = self.inner.context(account, &order);
-        let wanted = key.clone();
-        let committed = self
-            .inner
-            .storage
-            .transact(Transaction {
-                order,
-                account: account.clone(),
-                claims: Claims::default(),
-                now: context.now,
-                decide: Box::new(move |found| decide::cancel(&context, found, &wanted, by.clone())),
-            })
-            .await?;
+        let order = self.inner.order_of(account, key).await?;
+        let (context, wanted) = (self.inner.context(account, &order), key.clone());
+        let decide = Box::new(move |found: &Found| decide::cancel(&context, found, &wanted, by.clone()));
+        let committed = self.inner.decide_on(account, &order, decide).await?;
         refunded(committed.record, key, false, None)
     }
 }

@@ -93,9 +93,7 @@ impl Inner {
             }
             answer => answer?,
         };
-        let context = self.context(&account.name, &record.id);
-        let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
-        let record = self.decide_on(account, &record.id, decide).await?.record;
+        let record = self.weigh(account, record, probed).await?;
         if let Some(refund) = record.refund(key) {
             tracing::info!(%key, order = %record.id, state = %refund.state, "asked what became of a refund");
         }
@@ -111,17 +109,19 @@ impl Inner {
         key: &RefundKey,
         error: &Error,
     ) -> Result<(), Error> {
-        let overdue = record.refund(key).is_some_and(|refund| {
-            matches!(refund.state, RefundState::InDoubt | RefundState::Accepted)
-                && self.now().since(refund.state_at) >= account.rules.review_after
-        });
-        if overdue {
-            let probed = self.unasked(account, record, key, &format!("it could not be asked about: {error}"))?;
-            let context = self.context(&account.name, &record.id);
-            let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
-            self.decide_on(account, &record.id, decide).await?;
+        let is_overdue = |refund| decide::is_overdue(refund, &account.rules, self.now());
+        if record.refund(key).is_some_and(is_overdue) {
+            let probed = self.unasked(account, record, key, &could_not(error))?;
+            self.weigh(account, record, probed).await?;
         }
         Ok(())
+    }
+
+    /// Lets the rules decide on what was found, in one durable write.
+    async fn weigh(&self, account: &Account, record: &OrderRecord, probed: Probed) -> Result<Arc<OrderRecord>, Error> {
+        let context = self.context(&account.name, &record.id);
+        let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
+        Ok(self.decide_on(&account.name, &record.id, decide).await?.record)
     }
 
     /// All that the upstream can tell about a refund now: by its number, by shutting the door on it if that is
@@ -188,8 +188,7 @@ impl Inner {
 
     async fn resolve(self: Arc<Self>, ruling: Ruling) -> Result<Refunded, Error> {
         let account = self.account(&ruling.account)?;
-        let unknown = || Rejection::UnknownRefund { account: ruling.account.clone(), key: ruling.key.clone() };
-        let order = self.storage.find_refund(&ruling.account, &ruling.key).await?.ok_or_else(unknown)?;
+        let order = self.order_of(&ruling.account, &ruling.key).await?;
         let _lane = self.enter(&order).await?;
         let record = self.get(&order).await?;
         let target = ruling.verdict.state();
@@ -205,7 +204,7 @@ impl Inner {
         let probed = match self.evidence(&account, &record, &ruling.key, shuts, Duration::ZERO).await {
             // A question that the upstream will not answer tomorrow either must not leave a person without a word.
             Err(Error::Upstream { error, .. }) if !error.is_passing() => {
-                self.unasked(&account, &record, &ruling.key, &format!("it could not be asked about: {error}"))?
+                self.unasked(&account, &record, &ruling.key, &could_not(&error))?
             }
             answer => answer?,
         };
@@ -215,7 +214,7 @@ impl Inner {
         let fences = account.gateway.capabilities().fence && !record.provisional;
         let judge = Judge { verdict, by, note, version, fences, probed };
         let decide = Box::new(move |found: &Found| decide::judge(&context, found, &judge));
-        let record = self.decide_on(&account, &order, decide).await?.record;
+        let record = self.decide_on(&account.name, &order, decide).await?.record;
         let state = record.refund(&key).map(|refund| refund.state);
         if state != Some(target) {
             let words = found_words.unwrap_or_else(|| "see the refund".to_owned());
@@ -227,4 +226,9 @@ impl Inner {
         }
         refund::refunded(record, &key, false, None)
     }
+}
+
+/// What is kept of a question that brought no answer.
+fn could_not(error: &dyn std::fmt::Display) -> String {
+    format!("it could not be asked about: {error}")
 }

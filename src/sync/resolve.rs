@@ -34,6 +34,7 @@ pub(super) async fn resolve(
         questions.keep(|key| keys.contains(key));
     }
     let mut failed = 0;
+    let mut halted = None;
     for (due, record) in &unsettled {
         let Some(refund) = record.refund(&due.key) else { continue };
         let now = ledger.inner.running();
@@ -46,40 +47,37 @@ pub(super) async fn resolve(
                 questions.silent_for(&due.key, now)
             }
         };
-        let asked = ledger.inner.ask(account, &due.order, &due.key, silent_for).await;
-        match asked {
+        match ledger.inner.ask(account, &due.order, &due.key, silent_for).await {
             Ok(record) => {
                 report.asked += 1;
-                if let Some(questions) = &mut schedule {
-                    questions.asked(&due.key, &account.probe_schedule, now);
+                if let Some(state) = record.refund(&due.key).map(|refund| refund.state) {
+                    report.count(state);
+                    watcher(&Progress::Refund { account: account.name.clone(), key: due.key.clone(), state });
                 }
-                let Some(refund) = record.refund(&due.key) else { continue };
-                report.count(refund.state);
-                watcher(&Progress::Refund { account: account.name.clone(), key: due.key.clone(), state: refund.state });
             }
             Err(Error::Upstream { error, .. }) => {
                 report.problem(format!("refund {} could not be asked about: {error}", due.key));
-                if let Some(questions) = &mut schedule {
-                    questions.asked(&due.key, &account.probe_schedule, now);
-                }
                 // One question may fail by itself, again and again; after a second one the others would only
                 // wait for the same.
-                failed += u32::from(Reach::after(&error) == Reach::No);
-                if failed == FAILED {
-                    return Ok(Some(error));
+                if Reach::after(&error) == Reach::No {
+                    failed += 1;
+                    halted = (failed == FAILED).then_some(error);
                 }
             }
             // A rule or a defect that this order meets stops nothing else. Only the storage does.
             Err(error @ (Error::TaskLost(_) | Error::Rejected(_) | Error::Moved(_))) => {
                 report.problem(format!("refund {} could not be asked about: {error}", due.key));
-                if let Some(questions) = &mut schedule {
-                    questions.asked(&due.key, &account.probe_schedule, now);
-                }
             }
             Err(error) => return Err(error),
         }
+        if let Some(questions) = &mut schedule {
+            questions.asked(&due.key, &account.probe_schedule, now);
+        }
+        if halted.is_some() {
+            break;
+        }
     }
-    Ok(None)
+    Ok(halted)
 }
 
 /// The account's unsettled refunds with their orders, those that have waited longest first within each state.

@@ -29,17 +29,8 @@ pub(crate) async fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Fai
 }
 
 fn document(adopted: &Adopted) -> Value {
-    let reviewed: Vec<Value> = adopted
-        .reviewed
-        .iter()
-        .map(|(record, refund)| {
-            let mut row = json::refund(refund);
-            row["account"] = record.account.as_str().into();
-            row["order"] = record.id.as_str().into();
-            row["references"] = json!(record.facts.references);
-            row
-        })
-        .collect();
+    let reviewed: Vec<Value> =
+        adopted.reviewed.iter().map(|(record, refund)| json::listed_refund(record, refund)).collect();
     json!({
         "adopted": adopted.quarantine.is_some(),
         "at": adopted.at.to_string(),

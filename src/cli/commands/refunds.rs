@@ -16,17 +16,7 @@ pub(crate) async fn run(session: &Session, args: RefundsArgs) -> Result<Exit, Fa
     let (found, totals) = session
         .reading(async |ledger| Ok((ledger.refunds(&query, &page).await?, ledger.refund_totals(&query).await?)))
         .await?;
-    let rows: Vec<_> = found
-        .refunds
-        .iter()
-        .map(|(record, refund)| {
-            let mut row = json::refund(refund);
-            row["account"] = record.account.as_str().into();
-            row["order"] = record.id.as_str().into();
-            row["references"] = json!(record.facts.references);
-            row
-        })
-        .collect();
+    let rows: Vec<_> = found.refunds.iter().map(|(record, refund)| json::listed_refund(record, refund)).collect();
     let document = json!({
         "refunds": rows,
         "totals": json::refund_totals(&totals),

@@ -153,12 +153,8 @@ pub(super) fn settle(
 ) -> Result<(), Refusal> {
     let (external, unsettled) = (draft.record()?.external, draft.record()?.unsettled);
     let due_at = draft.context.now; // when to try again is the business of a sync
-    let mut event = Event::Answered { key: key.clone(), state, answer, due_at, external, unsettled, fenced };
-    let totals = draft.totals_after(&event, rules, Age::Old)?;
-    if let Event::Answered { external, unsettled, .. } = &mut event {
-        (*external, *unsettled) = (totals.external, totals.unsettled);
-    }
-    draft.push(event)
+    let event = Event::Answered { key: key.clone(), state, answer, due_at, external, unsettled, fenced };
+    draft.push_recounted(event, rules, Age::Old)
 }
 
 /// Reads a crash while sending as what it is: nobody knows.

@@ -102,13 +102,11 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
         unsettled: draft.record.as_ref().map_or(Default::default(), |record| record.unsettled),
     };
     // Fold them once to let the totals see the record as it will be.
-    let mut after = Draft { context: draft.context, record: draft.record.clone(), events: Vec::new() };
-    after.push(plain)?;
-    let after = after.record()?;
+    let after = draft.after(plain)?;
     let totals = match (&draft.record, seen.facts.refunded) {
         // Nothing is said, so nothing is learnt or forgotten.
         (Some(before), None) => Totals { external: before.external, unsettled: before.unsettled },
-        _ => totals::read(after, &seen.rules, age(draft.record.as_ref(), &seen.facts)),
+        _ => totals::read(&after, &seen.rules, age(draft.record.as_ref(), &seen.facts)),
     };
     if let Some(before) = &draft.record
         && !before.provisional
@@ -119,11 +117,7 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     {
         return Ok(None);
     }
-    Ok(Some(Event::FactsSeen {
-        facts: Box::new(after.facts.clone()),
-        external: totals.external,
-        unsettled: totals.unsettled,
-    }))
+    Ok(Some(Event::FactsSeen { facts: Box::new(after.facts), external: totals.external, unsettled: totals.unsettled }))
 }
 
 /// How old the total of these facts is.

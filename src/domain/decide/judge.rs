@@ -76,7 +76,7 @@ pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Ev
         }
     }
     let record = draft.record()?;
-    let mut event = Event::Judged {
+    let event = Event::Judged {
         key: key.clone(),
         verdict: command.verdict,
         by: command.by.clone(),
@@ -87,11 +87,7 @@ pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Ev
     };
     // Facts that came with the verdict were asked for after the version that the person saw.
     let age = if command.probed.fresh.is_some() { Age::Fresh } else { Age::Old };
-    let totals = draft.totals_after(&event, &command.probed.rules, age)?;
-    if let Event::Judged { external, unsettled, .. } = &mut event {
-        (*external, *unsettled) = (totals.external, totals.unsettled);
-    }
-    draft.push(event)?;
+    draft.push_recounted(event, &command.probed.rules, age)?;
     Ok(draft.events)
 }
 

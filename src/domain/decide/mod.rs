@@ -23,13 +23,13 @@ pub use approve::approve;
 pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
 pub use judge::{Judge, judge};
-pub(crate) use probe::is_of_a_copy;
 pub use probe::{Probed, probed};
+pub(crate) use probe::{is_of_a_copy, is_overdue};
 pub use record_offline::{RecordOffline, record_offline};
 pub use refund::{RefundCommand, Repeat, refund, well_formed};
 pub use unknown::unknown_upstream;
 
-use super::totals::{self, Age, Totals};
+use super::totals::{self, Age};
 use super::{
     AccountName, BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderId, OrderRecord, Reference, Refund,
     RefundKey, Rejection, Rules, Timestamp,
@@ -140,11 +140,21 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// The totals as they will be read when `event` has happened.
-    fn totals_after(&self, event: &Event, rules: &Rules, age: Age) -> Result<Totals, Refusal> {
+    /// The record as it will be when `event` has happened too.
+    fn after(&self, event: Event) -> Result<OrderRecord, Refusal> {
         let mut after = Draft { context: self.context, record: self.record.clone(), events: Vec::new() };
-        after.push(event.clone())?;
-        Ok(totals::read(after.record()?, rules, age))
+        after.push(event)?;
+        after.record.ok_or_else(|| self.unknown_order())
+    }
+
+    /// Adds an event that settles a refund, with what was refunded elsewhere computed anew on the record as it
+    /// will be.
+    fn push_recounted(&mut self, mut event: Event, rules: &Rules, age: Age) -> Result<(), Refusal> {
+        let totals = totals::read(&self.after(event.clone())?, rules, age);
+        if let Event::Answered { external, unsettled, .. } | Event::Judged { external, unsettled, .. } = &mut event {
+            (*external, *unsettled) = (totals.external, totals.unsettled);
+        }
+        self.push(event)
     }
 
     fn record(&self) -> Result<&OrderRecord, Refusal> {

@@ -67,7 +67,9 @@ pub fn probed(context: &Context, found: &Found, command: &Probed) -> Result<Vec<
         let message = format!("sent again after {waited} s of silence, as the account's resend_after_silence says");
         let answer = Answer { message: Some(message), ..command.finding.answer.clone() };
         attempt::settle(&mut draft, &command.key, RefundState::Queued, answer, &command.rules, false)?;
-    } else if let Some(reason) = wants_a_person(refund, &command.rules, context.now) {
+    } else if is_overdue(refund, &command.rules, context.now) {
+        let (state, since) = (refund.state, refund.state_at);
+        let reason = format!("{state} since {since}, and nothing the upstream says settles it");
         draft.push(Event::RefundToReview { key: command.key.clone(), reason })?;
     }
     Ok(draft.events)
@@ -180,11 +182,8 @@ fn resends(record: &OrderRecord, refund: &Refund, command: &Probed) -> bool {
     waited && silent && before.is_some() && before == now && record.unsettled.is_zero()
 }
 
-/// Why a refund that is unsettled for too long goes to a person.
-fn wants_a_person(refund: &Refund, rules: &Rules, now: Timestamp) -> Option<String> {
-    let waits = matches!(refund.state, RefundState::InDoubt | RefundState::Accepted);
-    (waits && now.since(refund.state_at) >= rules.review_after).then(|| {
-        let (state, since) = (refund.state, refund.state_at);
-        format!("{state} since {since}, and nothing the upstream says settles it")
-    })
+/// Whether a refund is unsettled for so long that it is time for a person.
+pub(crate) fn is_overdue(refund: &Refund, rules: &Rules, now: Timestamp) -> bool {
+    matches!(refund.state, RefundState::InDoubt | RefundState::Accepted)
+        && now.since(refund.state_at) >= rules.review_after
 }
