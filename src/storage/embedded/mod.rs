@@ -57,7 +57,7 @@ use super::lines::Cursor;
 use super::lock::reading;
 use super::place::History;
 use super::reader::Reader;
-use super::serve::{off_runtime, serve_reads};
+use super::serve::serve_reads;
 use super::view::{Base, View};
 use super::{
     Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
@@ -240,17 +240,18 @@ impl Embedded {
         }
     }
 
-    /// A hash over all that the index and the overlay hold: equal for an index kept and one rebuilt.
+    /// For tests: a hash over all that the index and the overlay hold, equal for an index kept and one rebuilt.
     ///
     /// # Errors
     /// The storage is closed, or the index cannot be read.
-    pub async fn state_hash(&self) -> Result<[u8; 32], StorageError> {
-        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
-        off_runtime(move || {
+    #[doc(hidden)]
+    pub async fn index_hash(&self) -> Result<[u8; 32], StorageError> {
+        let commands = self.commands.clone();
+        let hash = self.reader.beside(move |reader| {
             let _frozen = freeze(&commands)?;
-            reader.open()?.state_hash()
-        })
-        .await
+            reader.index_hash()
+        });
+        hash.await
     }
 
     /// For tests: lets the index fall behind, or catch up again.
@@ -275,7 +276,7 @@ impl Embedded {
 /// The ledger in its place, claimed anew; or why it is in quarantine. Neither, where the place cannot be
 /// claimed for want of room: the next open tries again.
 fn instance_of(directory: &Path, reader: &Reader) -> Result<(Option<Instance>, Option<Quarantine>), StorageError> {
-    match instance::examine(directory, records::cursor(reader, instance::CURSOR)?.as_deref()) {
+    match instance::examine(directory, records::cursor(reader, Cursor::INSTANCE)?.as_deref()) {
         Standing::Here(instance) => {
             instance.renew();
             Ok((Some(instance), None))
@@ -324,8 +325,8 @@ impl Storage for Embedded {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
-        Box::pin(off_runtime(move || check::check(reader.open()?, || freeze(&commands))))
+        let commands = self.commands.clone();
+        Box::pin(self.reader.beside(move |reader| check::check(reader, || freeze(&commands))))
     }
 
     fn quarantine(&self) -> Option<Quarantine> {

@@ -13,7 +13,7 @@ use super::command::{Command, Given, Many, answer, refuse};
 use super::frame::Kind;
 use super::index::{Index, Progress};
 use super::indexer::{Backlog, Stop};
-use super::instance::{self, Instance};
+use super::instance::Instance;
 use super::journal::{Journal, words};
 use super::owner::Owner;
 use super::segments::Segments;
@@ -362,5 +362,5 @@ impl Writer {
 }
 
 fn cursor_of(instance: &Instance) -> Cursor {
-    Cursor { name: instance::CURSOR.to_owned(), value: instance.id.clone() }
+    Cursor { name: Cursor::INSTANCE.to_owned(), value: instance.id.clone() }
 }
