@@ -25,6 +25,7 @@ mod records;
 mod replay;
 mod serve;
 mod state;
+mod token;
 mod view;
 
 use std::sync::Arc;
