@@ -229,9 +229,11 @@ fn wherever_the_process_dies_and_whatever_the_disk_keeps_a_refund_ends_true_and_
     let wanted = std::env::var("TILLBOOK_CELLS").unwrap_or_default();
     let is_wanted = |cell: &Cell| wanted.split_whitespace().all(|word| format!("{cell:?}").contains(word));
     let lives = UPSTREAMS.into_iter().flat_map(|upstream| {
-        let ways = behaviours(upstream)
-            .into_iter()
-            .flat_map(|behaviour| [(behaviour, Sending::Now), (behaviour, Sending::QueueOnly)]);
+        // Once it goes out, a queued refund is as one that went at once: with every behaviour in the long mode alone.
+        let ways = behaviours(upstream).into_iter().flat_map(|behaviour| {
+            let queued = is_long || behaviour == Behaviour::Well;
+            [(behaviour, Sending::Now)].into_iter().chain(queued.then_some((behaviour, Sending::QueueOnly)))
+        });
         ways.map(move |(behaviour, sending)| Cell { upstream, behaviour, sending, doom: None, again: None })
     });
     let live = |cell: Cell| (cell, alone(cell.live()));
