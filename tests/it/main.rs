@@ -18,6 +18,7 @@ mod matrix;
 mod outside;
 mod provisional;
 mod pull;
+mod put_back;
 mod quarantine;
 mod reconcile;
 mod run;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tillbook::storage::embedded::disk::{Access, Disk, SegmentFile};
 
 use crate::dice::Dice;
-use crate::life::{Fate, Life};
+use crate::life::{Failing, Fate, Life};
 
 /// What is written whole or not at all.
 const SECTOR: usize = 512;
@@ -173,6 +173,14 @@ fn failed(what: &str) -> io::Error {
 fn step<T>(life: &Life, name: &str, whole: impl FnOnce() -> io::Result<T>, part: impl FnOnce()) -> io::Result<T> {
     match life.step(name) {
         Fate::GoOn => whole(),
+        Fate::Fails(how) => {
+            part();
+            Err(match how {
+                Failing::Io => failed("a step"),
+                Failing::Full => io::ErrorKind::StorageFull.into(),
+                Failing::ReadOnly => io::ErrorKind::ReadOnlyFilesystem.into(),
+            })
+        }
         Fate::Before => Err(dead()),
         Fate::Torn => {
             part();
@@ -253,7 +261,7 @@ impl SegmentFile for Handle {
         if !self.life.alive() {
             return Err(dead());
         }
-        if self.strikes(Trouble::Read) {
+        if self.life.read() || self.strikes(Trouble::Read) {
             return Err(failed("a read"));
         }
         let offset = usize::try_from(offset).expect("small files");

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     GoOn,
+    /// The disk fails it half done; the process lives.
+    Fails(Failing),
     /// The process dies before it.
     Before,
     /// It dies in its middle.
@@ -16,10 +18,29 @@ pub(crate) enum Fate {
     After,
 }
 
-/// The step at which a process dies, and how.
+/// How a disk fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failing {
+    Io,
+    Full,
+    /// The file system was turned read-only, as Linux does with a broken one.
+    ReadOnly,
+}
+
+/// What is counted of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// What changes the disk, and what goes over the network.
+    Steps,
+    /// Reads of the disk.
+    Reads,
+}
+
+/// Where it goes wrong with a process, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Doom {
-    pub(crate) step: u64,
+    pub(crate) of: Of,
+    pub(crate) at: u64,
     pub(crate) fate: Fate,
 }
 
@@ -33,12 +54,29 @@ pub(crate) struct Life {
 
 struct Course {
     steps: u64,
+    reads: u64,
     doom: Option<Doom>,
+    /// The doom has come.
+    struck: bool,
+}
+
+impl Course {
+    fn next(&mut self, of: Of) -> Fate {
+        let count = match of {
+            Of::Steps => &mut self.steps,
+            Of::Reads => &mut self.reads,
+        };
+        *count += 1;
+        let due = self.doom.filter(|doom| doom.of == of && doom.at == *count);
+        self.struck |= due.is_some();
+        due.map_or(Fate::GoOn, |doom| doom.fate)
+    }
 }
 
 impl Life {
     pub(crate) fn begin(name: String, doom: Option<Doom>, diary: &Arc<Diary>) -> Arc<Life> {
-        let (course, dead) = (Mutex::new(Course { steps: 0, doom }), watch::Sender::new(false));
+        let (course, dead) =
+            (Mutex::new(Course { steps: 0, reads: 0, doom, struck: false }), watch::Sender::new(false));
         Arc::new(Life { course, dead, diary: diary.clone(), name })
     }
 
@@ -51,18 +89,25 @@ impl Life {
         if !self.alive() {
             return Fate::Before;
         }
-        let fate = {
-            let mut course = self.course();
-            course.steps += 1;
-            course.doom.filter(|doom| doom.step == course.steps).map_or(Fate::GoOn, |doom| doom.fate)
-        };
-        if fate == Fate::GoOn {
-            self.note(what);
-        } else {
-            self.note(&format!("dies {fate:?} {what}"));
-            self.dead.send_replace(true);
+        let fate = self.course().next(Of::Steps);
+        match fate {
+            Fate::GoOn => self.note(what),
+            Fate::Fails(how) => self.note(&format!("fails ({how:?}): {what}")),
+            Fate::Before | Fate::Torn | Fate::After => {
+                self.note(&format!("dies {fate:?} {what}"));
+                self.dead.send_replace(true);
+            }
         }
         fate
+    }
+
+    /// One more read of the disk; whether it fails.
+    pub(crate) fn read(&self) -> bool {
+        let fails = self.course().next(Of::Reads) != Fate::GoOn;
+        if fails {
+            self.note("a read fails");
+        }
+        fails
     }
 
     pub(crate) fn alive(&self) -> bool {
@@ -75,8 +120,15 @@ impl Life {
         self.dead.send_replace(true);
     }
 
-    pub(crate) fn steps(&self) -> u64 {
-        self.course().steps
+    /// How many steps and reads there were.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        let course = self.course();
+        (course.steps, course.reads)
+    }
+
+    /// Whether it went wrong where it was to.
+    pub(crate) fn was_struck(&self) -> bool {
+        self.course().struck
     }
 
     /// Waits for its death.

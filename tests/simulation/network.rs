@@ -136,7 +136,7 @@ impl Line {
         let weather = *network.weather();
         let words = format!("send {} {}", request.method(), request.uri().path());
         match life.step(&words) {
-            Fate::GoOn => {}
+            Fate::GoOn | Fate::Fails(_) => {}
             Fate::Before => return std::future::pending().await,
             Fate::After => {
                 network.bring(request, Duration::ZERO);
@@ -166,7 +166,7 @@ impl Line {
             life.note("answer lost");
             return std::future::pending().await;
         }
-        if life.step("answer") != Fate::GoOn {
+        if matches!(life.step("answer"), Fate::Before | Fate::Torn | Fate::After) {
             return std::future::pending().await;
         }
         match carried.expect("the sandbox does not panic") {

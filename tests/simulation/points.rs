@@ -14,7 +14,7 @@ use crate::device::{Device, Maker, START_S, UPSTREAMS, account};
 use crate::dice::Dice;
 use crate::disk::Cut;
 use crate::judge;
-use crate::life::{Diary, Doom, Fate};
+use crate::life::{Diary, Doom, Failing, Fate, Of};
 use crate::side_by_side::{alone, each};
 
 /// What the upstream does with the refund.
@@ -71,11 +71,17 @@ struct Cell {
 
 /// How a life ended.
 struct End {
-    /// Steps of the first process.
-    steps: u64,
+    /// Steps and reads of the first process.
+    counted: (u64, u64),
+    /// It went wrong where it was to.
+    struck: bool,
+    /// How many processes ended before their time.
     deaths: u64,
     state: RefundState,
 }
+
+/// The storage must be opened again.
+struct Broken;
 
 #[derive(Clone, Copy, Debug)]
 enum Scene {
@@ -134,60 +140,78 @@ impl Cell {
         }
         let mut dooms = [self.doom, self.again].into_iter().flatten();
         let mut dying = dooms.next();
-        let (mut deaths, mut steps, mut acknowledged) = (0, 0, false);
-        let mut up = device.open(dying).await.expect("opens an empty disk");
+        let (mut deaths, mut counted, mut struck, mut acknowledged) = (0, (0, 0), false, false);
+        let mut up = open(&mut device, dying, &diary).await;
         for scene in SCENES {
             loop {
                 let done = up
                     && tokio::select! {
                         biased;
                         () = device.life.ended() => false,
-                        answered = self.play(scene, &device, &sandbox, &order) => { acknowledged |= answered; true }
+                        played = self.play(scene, &device, &sandbox, &order) => {
+                            acknowledged |= matches!(played, Ok(true));
+                            played.is_ok()
+                        }
                     };
                 if deaths == 0 {
-                    steps = device.life.steps();
+                    (counted, struck) = (device.life.counted(), device.life.was_struck());
                 }
                 if done {
                     break;
                 }
                 deaths += 1;
-                device.crash(match dying.expect("it was to die").fate {
-                    Fate::Before => Cut::All,
+                device.crash(match dying.expect("it was to go wrong").fate {
+                    Fate::Before | Fate::Fails(_) => Cut::All,
                     Fate::Torn => Cut::Some,
                     Fate::After | Fate::GoOn => Cut::Nothing,
                 });
                 dying = dooms.next();
-                up = device.open(dying).await.unwrap_or_else(|error| panic!("{error}\n{}", diary.end()));
+                up = open(&mut device, dying, &diary).await;
             }
         }
         let state = self.judge(&device, &sandbox, &order, acknowledged).await;
-        End { steps, deaths, state }
+        End { counted, struck, deaths, state }
     }
 
     /// Plays a scene; `true` where a refund was acknowledged in it.
-    async fn play(&self, scene: Scene, device: &Device, sandbox: &Sandbox, order: &OrderHandle) -> bool {
+    async fn play(
+        &self,
+        scene: Scene,
+        device: &Device,
+        sandbox: &Sandbox,
+        order: &OrderHandle,
+    ) -> Result<bool, Broken> {
         let ledger = &device.ledger;
         let wanted = order.id.parse().expect("a number");
         match scene {
-            Scene::Fetch => drop(ledger.fetch(&account(self.upstream), &wanted).await),
+            Scene::Fetch => match ledger.fetch(&account(self.upstream), &wanted).await {
+                Ok(_) => {}
+                Err(Error::Storage(_)) => return Err(Broken),
+                Err(error) => panic!("{error}"),
+            },
             Scene::Ask => {
                 let amount = Requested::Exactly(Money::from_fen(3_000).expect("valid"));
                 let mut request = RefundRequest::new(account(self.upstream), wanted, amount, key());
                 (request.sending, request.memo) = (self.sending, Some(KEY.to_owned()));
-                match ledger.refund(request).await {
-                    Ok(_) => return true,
-                    Err(Error::Upstream { .. }) => {}
+                return match ledger.refund(request).await {
+                    Ok(_) => Ok(true),
+                    Err(Error::Storage(_) | Error::OutcomeNotWritten { .. }) => Err(Broken),
+                    // Unknown here, for the disk failed while it was fetched, and not to be asked for now.
                     Err(error) => panic!("{error}"),
-                }
+                };
             }
             Scene::Sync => {
                 let options = SyncOptions { accounts: Some(vec![account(self.upstream)]) };
-                ledger.sync(&options, &|_| ()).await.expect("syncs");
+                match ledger.sync(&options, &|_| ()).await {
+                    Ok(_) => {}
+                    Err(Error::Storage(_) | Error::OutcomeNotWritten { .. }) => return Err(Broken),
+                    Err(error) => panic!("{error}"),
+                }
             }
             Scene::Wait => sleep(2 * LATE).await,
             Scene::Days => sleep(Duration::from_secs(73 * 3_600)).await,
             Scene::Release => {
-                let Behaviour::StuckThen(settlement) = self.behaviour else { return false };
+                let Behaviour::StuckThen(settlement) = self.behaviour else { return Ok(false) };
                 let books = sandbox.books();
                 let book = judge::book_of(&books, self.upstream, &order.id);
                 for row in judge::rows(book, KEY) {
@@ -197,7 +221,7 @@ impl Cell {
                 }
             }
         }
-        false
+        Ok(false)
     }
 
     async fn judge(&self, device: &Device, sandbox: &Sandbox, order: &OrderHandle, acknowledged: bool) -> RefundState {
@@ -218,6 +242,17 @@ impl Cell {
     }
 }
 
+/// Begins a process; `false`: it died. Where the disk fails it, whoever tries again finds the disk well.
+async fn open(device: &mut Device, doom: Option<Doom>, diary: &Diary) -> bool {
+    match device.open(doom).await {
+        Ok(up) => up,
+        Err(why) => {
+            assert!(matches!(doom, Some(Doom { fate: Fate::Fails(_), .. })), "{why}\n{}", diary.end());
+            false
+        }
+    }
+}
+
 fn key() -> RefundKey {
     RefundKey::new(KEY).expect("a key")
 }
@@ -225,7 +260,7 @@ fn key() -> RefundKey {
 #[test]
 fn wherever_the_process_dies_and_whatever_the_disk_keeps_a_refund_ends_true_and_is_executed_at_most_once() {
     let (began, is_long) = (Instant::now(), std::env::var_os("TILLBOOK_LONG").is_some());
-    // To look at some cells alone: words that a cell's name must have, as in "Hydrogen Stuck QueueOnly".
+    // To look at some lives alone: words that a life's name must have, as in "Hydrogen Stuck QueueOnly".
     let wanted = std::env::var("TILLBOOK_CELLS").unwrap_or_default();
     let is_wanted = |cell: &Cell| wanted.split_whitespace().all(|word| format!("{cell:?}").contains(word));
     let lives = UPSTREAMS.into_iter().flat_map(|upstream| {
@@ -237,7 +272,7 @@ fn wherever_the_process_dies_and_whatever_the_disk_keeps_a_refund_ends_true_and_
         ways.map(move |(behaviour, sending)| Cell { upstream, behaviour, sending, doom: None, again: None })
     });
     let live = |cell: Cell| (cell, alone(cell.live()));
-    let lives: Vec<Cell> = lives.collect();
+    let lives: Vec<Cell> = lives.filter(is_wanted).collect();
     let counted = each(lives.into_iter(), live);
     let (mut failed, mut points) = (Vec::new(), Vec::new());
     for ended in counted {
@@ -248,18 +283,29 @@ fn wherever_the_process_dies_and_whatever_the_disk_keeps_a_refund_ends_true_and_
                 continue;
             }
         };
-        for step in 1..=end.steps {
-            for fate in [Fate::Before, Fate::Torn, Fate::After] {
-                let cell = Cell { doom: Some(Doom { step, fate }), ..cell };
-                points.push(cell);
-                if is_long {
-                    // And once more in what the next process does first.
-                    points.extend((1..=6).map(|step| Cell { again: Some(Doom { step, fate: Fate::Torn }), ..cell }));
-                }
-            }
+        let (steps, reads) = end.counted;
+        let dooms = |of, count, fates: &[Fate]| {
+            let fates = fates.to_vec();
+            (1..=count).flat_map(move |at| fates.clone().into_iter().map(move |fate| Doom { of, at, fate }))
+        };
+        let dying = [Fate::Before, Fate::Torn, Fate::After];
+        points.extend(dooms(Of::Steps, steps, &dying).map(|doom| Cell { doom: Some(doom), ..cell }));
+        if is_long {
+            // And once more in what the next process does first.
+            let again = |first: Doom| {
+                let torn = (1..=6).map(|at| Doom { of: Of::Steps, at, fate: Fate::Torn });
+                torn.map(move |second| Cell { doom: Some(first), again: Some(second), ..cell })
+            };
+            points.extend(dooms(Of::Steps, steps, &dying).flat_map(again));
+        }
+        // What a failing disk does to a life hangs on little of what the upstream does.
+        if is_long || cell.behaviour == Behaviour::Well {
+            let failing = [Failing::Io, Failing::Full, Failing::ReadOnly].map(Fate::Fails);
+            points.extend(dooms(Of::Steps, steps, &failing).map(|doom| Cell { doom: Some(doom), ..cell }));
+            let read = [Fate::Fails(Failing::Io)];
+            points.extend(dooms(Of::Reads, reads, &read).map(|doom| Cell { doom: Some(doom), ..cell }));
         }
     }
-    points.retain(is_wanted);
     let count = points.len();
     let ended = each(points.into_iter(), |cell| {
         let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| live(cell)));
@@ -270,7 +316,8 @@ fn wherever_the_process_dies_and_whatever_the_disk_keeps_a_refund_ends_true_and_
         match ended {
             Ok((cell, end)) => {
                 deaths += end.deaths;
-                assert!(end.deaths > 0, "{cell:?}: nobody died");
+                // A network does not fail as a disk does: such steps just go on.
+                assert!(end.struck, "{cell:?}: nothing went wrong");
                 *states.entry(format!("{} {}", cell.upstream, end.state)).or_insert(0_u32) += 1;
             }
             Err(why) => failed.push(why),

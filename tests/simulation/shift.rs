@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::device::{Device, account};
 use crate::disk::{Cut, Trouble};
-use crate::life::{Doom, Fate};
+use crate::life::{Doom, Fate, Of};
 use crate::network::Weather;
 use crate::world::{Sale, World, note_crash};
 
@@ -140,7 +140,11 @@ impl Shift {
     fn doom(&self) -> Option<Doom> {
         let dice = &self.world.dice;
         let step = 1 + dice.below(dice.one_of(&[10, 100, 600]));
-        dice.chance(9, 10).then(|| Doom { step, fate: dice.one_of(&[Fate::Before, Fate::Torn, Fate::After]) })
+        dice.chance(9, 10).then(|| Doom {
+            of: Of::Steps,
+            at: step,
+            fate: dice.one_of(&[Fate::Before, Fate::Torn, Fate::After]),
+        })
     }
 
     fn cut(&self) -> Cut {
