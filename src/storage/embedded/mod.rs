@@ -11,30 +11,39 @@
 //! | `frame` | the journal's format |
 //! | `disk` | the files under it, as a trait that tests can fill with faults |
 //! | `segments` | reading it, and telling a torn end from damage |
+//! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer` | what is asked; the thread that decides, writes, answers |
 //! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
+//! | `making` | a directory that becomes a ledger all at once, or not at all |
+//! | `backup`, `import` | the two ways to make one from another |
+//! | `inspect` | checks from outside |
 //! | `read_only` | onlookers, from the journal alone |
 //! | `tail` | onlookers who wait for what comes next |
 //! | `os` | what touches the operating system |
 //!
 //! Start reading at [`Embedded`], then `writer`.
 
+mod backup;
 mod checkpoint;
 mod command;
 pub mod disk;
 mod frame;
 mod index;
+mod import;
 mod indexer;
+mod inspect;
 mod instance;
 mod journal;
+mod making;
 mod open;
 mod os;
 mod owner;
 mod read_only;
 mod segments;
+mod survey;
 mod tail;
 mod tree;
 mod writer;
@@ -50,6 +59,9 @@ use self::disk::Disk;
 use self::indexer::Backlog;
 use self::instance::{Instance, Standing};
 use self::open::Opened;
+pub use self::backup::backup;
+pub use self::import::import;
+pub use self::inspect::verify;
 pub use self::read_only::ReadOnly;
 pub use self::tail::Tail;
 use self::writer::{Health, Writer};
