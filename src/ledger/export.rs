@@ -45,10 +45,7 @@ impl Ledger {
     /// # Errors
     /// [`StorageError::BadExport`](crate::storage::StorageError::BadExport) names the line and what is wrong with it;
     /// [`NotEmpty`](crate::storage::StorageError::NotEmpty); no room, IO. Nothing is left that opens as a ledger.
-    pub async fn from_export(
-        from: impl BufRead + Send + 'static,
-        into: impl AsRef<Path>,
-    ) -> Result<ExportHead, Error> {
+    pub async fn from_export(from: impl BufRead + Send + 'static, into: impl AsRef<Path>) -> Result<ExportHead, Error> {
         let into = into.as_ref().to_owned();
         Ok(tokio::task::spawn_blocking(move || embedded::import(from, into)).await??)
     }

@@ -57,10 +57,7 @@ pub(crate) struct OrderHead {
 const CHUNK: usize = 1_000;
 
 /// Writes all that is recorded now. Events are read twice, never held all at once; each order's head is.
-pub(crate) async fn export(
-    storage: &dyn Storage,
-    to: &mut (dyn Write + Send),
-) -> Result<ExportHead, StorageError> {
+pub(crate) async fn export(storage: &dyn Storage, to: &mut (dyn Write + Send)) -> Result<ExportHead, StorageError> {
     // The cursors first: one that is older than the events lets a sync read a page again, one that is newer
     // would have it pass over orders.
     let cursors = storage.cursors().await?;

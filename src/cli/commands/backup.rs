@@ -21,7 +21,8 @@ pub(crate) async fn run(session: &Session, args: &BackupArgs) -> Result<Exit, Fa
         "bytes": made.bytes,
     });
     session.output.result(&document, || {
-        let mut text = format!("{} orders, {} events, {} bytes copied to {directory}", made.orders, made.events, made.bytes);
+        let mut text =
+            format!("{} orders, {} events, {} bytes copied to {directory}", made.orders, made.events, made.bytes);
         if let Some(journal) = &made.journal {
             text += &format!("\njournal    frame {} {}", journal.frame, journal.hash);
         }

@@ -15,6 +15,9 @@ use crate::cli::session::Session;
 
 /// Prints it, or writes it to a file that is there only once it is whole.
 pub(crate) async fn run(session: &Session, args: &ExportArgs) -> Result<Exit, Failure> {
+    if args.format == ExportFormat::Jsonl && args.table.is_some() {
+        return Err(Failure::new("usage", "a table is printed with --format csv; JSON lines hold everything"));
+    }
     let file = args.output.as_deref().map(NewFile::begin).transpose()?;
     let printed: Box<dyn Write + Send> = match &file {
         Some(file) => Box::new(file.open()?),

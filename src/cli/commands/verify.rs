@@ -41,6 +41,9 @@ fn noted(file: &Path) -> Result<Noted, Failure> {
     })
 }
 
+/// More orders than this are not listed for people.
+const MANY: usize = 20;
+
 fn text(report: &CheckReport, args: &VerifyArgs) -> String {
     let counted = format!("{} orders, {} refunds, {} events recomputed", report.orders, report.refunds, report.events);
     let mut lines = vec![match report.differences.len() {
@@ -59,13 +62,20 @@ fn text(report: &CheckReport, args: &VerifyArgs) -> String {
         lines.push(format!("state      {state}"));
     }
     if args.heads {
-        let head = |(order, head): (&_, &tillbook::storage::Head)| format!("head       {} {} {order}", head.hash, head.version);
+        let head = |(order, head): (&_, &tillbook::storage::Head)| {
+            format!("head       {} {} {order}", head.hash, head.version)
+        };
         lines.extend(report.heads.iter().map(head));
     }
     lines.extend(report.differences.iter().map(difference));
-    lines.extend(report.doubtful.iter().map(|order| {
-        format!("doubtful   order {order}: its last known event comes before the damage, and one of the lost may be its")
+    lines.extend(report.doubtful.iter().take(MANY).map(|order| {
+        format!(
+            "doubtful   order {order}: its last known event comes before the damage, and one of the lost may be its"
+        )
     }));
+    if report.doubtful.len() > MANY {
+        lines.push(format!("doubtful   and {} more orders: --json lists all", report.doubtful.len() - MANY));
+    }
     lines.extend(report.notes.iter().map(|note| format!("note       {note}")));
     lines.join("\n")
 }

@@ -162,12 +162,12 @@ impl<'a> Recomputed<'a> {
         let Order { record, version, last: _, mut places } =
             self.orders.remove(&entry.order).unwrap_or(Order { record: None, version: 0, last: 0, places: Vec::new() });
         let is_whole = record.is_some() || version == 0;
-        let record = match entry.version.checked_sub(version + 1) {
+        let record = match entry.version.checked_sub(version.saturating_add(1)) {
             Some(0) if is_whole => self.fold(record, entry, line, position()),
             Some(0) => None,
             lost => {
                 self.trouble();
-                self.assigned += lost.unwrap_or(0);
+                self.assigned = self.assigned.saturating_add(lost.unwrap_or(0));
                 let what = match lost {
                     Some(1) => format!("version {} of the order is lost", entry.version - 1),
                     Some(_) => format!("versions {} to {} of the order are lost", version + 1, entry.version - 1),
@@ -317,7 +317,7 @@ impl<'a> Recomputed<'a> {
 
     /// Orders that may have lost events which no gap in their versions shows.
     fn doubtful(&self) -> Vec<OrderId> {
-        let lost: Option<u64> = self.gaps.iter().map(|(_, lost)| *lost).sum();
+        let lost = self.gaps.iter().try_fold(0, |sum: u64, (_, lost)| sum.checked_add((*lost)?));
         let Some((last_gap, _)) = self.gaps.last().filter(|_| lost != Some(self.assigned)) else { return Vec::new() };
         let before = |(order, known): (&OrderId, &Order)| {
             (known.record.is_some() && known.last <= *last_gap).then(|| order.clone())

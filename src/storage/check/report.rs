@@ -116,7 +116,8 @@ mod listed {
     }
 
     pub(super) fn serialize<S: Serializer>(heads: &BTreeMap<OrderId, Head>, to: S) -> Result<S::Ok, S::Error> {
-        let row = |(order, head): (&OrderId, &Head)| Row { order: order.clone(), version: head.version, hash: head.hash };
+        let row =
+            |(order, head): (&OrderId, &Head)| Row { order: order.clone(), version: head.version, hash: head.hash };
         to.collect_seq(heads.iter().map(row))
     }
 

@@ -57,7 +57,8 @@ pub(super) fn copy(segments: &Segments, to: &Path) -> Result<BackedUp, StorageEr
         if frame.header.kind == Kind::Commit {
             last = Some((frame.header.number, frame.link));
             for (from, line) in lines(frame.payload).filter(|(_, line)| !Line::is_cursor(line)) {
-                let unreadable = |e: serde_json::Error| copied.unreadable(frame.place().part(from, line), e.to_string());
+                let unreadable =
+                    |e: serde_json::Error| copied.unreadable(frame.place().part(from, line), e.to_string());
                 let entry: Numbered = serde_json::from_slice(line).map_err(unreadable)?;
                 made.events += 1;
                 made.orders += u64::from(entry.version == 1);

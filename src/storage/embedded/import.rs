@@ -33,7 +33,8 @@ pub fn import(from: impl BufRead, into: impl AsRef<Path>) -> Result<ExportHead, 
     let making = Making::begin(into.as_ref())?;
     let directory = making.journal();
     let segments = Arc::new(Segments::new(Arc::new(Directory::new(&directory)), &directory));
-    let mut writing = Writing { journal: Journal::create(Arc::clone(&segments), SEGMENT_BYTES)?, payload: Payload::default() };
+    let mut writing =
+        Writing { journal: Journal::create(Arc::clone(&segments), SEGMENT_BYTES)?, payload: Payload::default() };
     let orders = read_entries(&mut lines, &head, &mut writing)?;
     let heads = read_heads(&mut lines, &orders)?;
     let cursors = read_cursors(&mut lines, &head, &mut writing)?;
@@ -200,7 +201,8 @@ fn read_heads(
             return Err(lines.bad(format!("the head of order {} stands where {order} is wanted", head.order)));
         }
         if (head.version, head.hash) != (record.version, record.head) {
-            let why = format!("the lines of order {order} make version {} with the hash {}", record.version, record.head);
+            let why =
+                format!("the lines of order {order} make version {} with the hash {}", record.version, record.head);
             return Err(lines.bad(format!("{why}, and it says {} with {}: one was altered", head.version, head.hash)));
         }
     }

@@ -137,7 +137,9 @@ pub(super) fn origin(directory: &Path) -> Option<String> {
     };
     let read = read.and_then(|bytes| Ok(serde_json::from_slice::<Origin>(&bytes)?));
     Some(match read {
-        Ok(Origin { made_by, at, .. }) => format!("it was made by {made_by} at {at} and never adopted"),
+        Ok(Origin { made_by, at, .. }) => {
+            format!("it was made by {made_by} at {at}, and no file INSTANCE says that it was adopted here")
+        }
         Err(error) => format!("its file {ORIGIN} cannot be read: {error}"),
     })
 }

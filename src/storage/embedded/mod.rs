@@ -31,8 +31,8 @@ mod checkpoint;
 mod command;
 pub mod disk;
 mod frame;
-mod index;
 mod import;
+mod index;
 mod indexer;
 mod inspect;
 mod instance;
@@ -54,14 +54,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::backup::backup;
 use self::command::Command;
 use self::disk::Disk;
+pub use self::import::import;
 use self::indexer::Backlog;
+pub use self::inspect::verify;
 use self::instance::{Instance, Standing};
 use self::open::Opened;
-pub use self::backup::backup;
-pub use self::import::import;
-pub use self::inspect::verify;
 pub use self::read_only::ReadOnly;
 pub use self::tail::Tail;
 use self::writer::{Health, Writer};

@@ -9,14 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::backup;
 use super::disk::{Access, Disk, SegmentFile};
 use super::frame;
-use super::backup;
-use super::survey::Survey;
 use super::frame::{FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader};
-use crate::storage::{BackedUp, StorageError};
+use super::survey::Survey;
 use crate::storage::lock::locked;
 use crate::storage::place::{History, Link, Piece, Place, Walked};
+use crate::storage::{BackedUp, StorageError};
 
 /// The segments of one journal.
 pub(super) struct Segments {

@@ -4,7 +4,9 @@
 //! by byte; its checksum, which covers its segment's number too, is what makes it one. From there on the
 //! chain of hashes is followed again. What counts as a torn end and not as damage is the same as in `segments`.
 
-use super::frame::{self, FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader};
+use super::frame::{
+    self, FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader,
+};
 use super::segments::{FrameAt, Segments};
 use crate::storage::StorageError;
 use crate::storage::place::{Damage, Link, Piece, Walked};
@@ -129,7 +131,7 @@ impl<'a> Survey<'a> {
             if rest.iter().all(|byte| *byte == 0) {
                 return Ok(());
             }
-            let lost = self.number + 1;
+            let lost = self.number.saturating_add(1);
             let why = match later(segment, rest, |_| true) {
                 Some(_) if is_last && later(segment, rest, |later| later.synced_through >= lost).is_none() => None,
                 None if is_last => None,
@@ -150,7 +152,7 @@ impl<'a> Survey<'a> {
 
     fn frame(&mut self, segment: u32, offset: u64, header: FrameHeader, bytes: &[u8]) -> Result<(), StorageError> {
         let (number, before) = (header.number, self.number);
-        let follows = self.hash.is_none_or(|hash| hash == header.previous && number == before + 1);
+        let follows = self.hash.is_none_or(|hash| hash == header.previous && number == before.saturating_add(1));
         if !follows {
             self.damage(segment, offset, format!("frame {number} does not follow frame {before}"))?;
         }

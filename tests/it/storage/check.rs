@@ -18,7 +18,8 @@ async fn some_orders(storage: &dyn Storage) {
 
 /// What a check of those orders finds: nothing; its hashes are those of the storage.
 async fn must_be_right(report: CheckReport, storage: &dyn Storage) {
-    let CheckReport { orders, refunds, events, good_through, journal: _, state, heads, doubtful, notes, differences } = report;
+    let CheckReport { orders, refunds, events, good_through, journal: _, state, heads, doubtful, notes, differences } =
+        report;
     assert_eq!((orders, refunds, events, good_through, heads.len()), (30, 30, 60, 60, 30));
     assert_eq!((doubtful, notes, differences), (Vec::new(), Vec::new(), Vec::new()));
     assert_eq!(state, Some(storage.state_hash().await.expect("readable")));
@@ -122,10 +123,8 @@ async fn each_entry_of_the_index_that_is_missing_wrong_or_too_much_is_named() {
         time[1] ^= 1;
         index.insert(time, "shop-1").expect("inserted");
     });
-    let want = format!(
-        "{}: the entry by time is there, and no event accounts for it; money: not affected; {mend}",
-        order(29)
-    );
+    let want =
+        format!("{}: the entry by time is there, and no event accounts for it; money: not affected; {mend}", order(29));
     assert_eq!(superfluous.await, [want]);
 }
 

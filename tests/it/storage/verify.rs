@@ -84,7 +84,10 @@ async fn a_closed_index_is_compared_from_outside_too() {
     index.flush().expect("flushed");
     drop(index);
     let report = verify(directory.path());
-    assert_eq!((found(&report), report.notes), (vec!["- 0: an entry for a refund key is missing".to_owned()], Vec::new()));
+    assert_eq!(
+        (found(&report), report.notes),
+        (vec!["- 0: an entry for a refund key is missing".to_owned()], Vec::new())
+    );
     fs::remove_dir_all(directory.path().join("index-1")).expect("removed");
     let report = verify(directory.path());
     let note = "the index was not compared: there is none; the next open makes it anew";
