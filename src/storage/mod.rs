@@ -26,6 +26,7 @@ mod records;
 mod replay;
 mod serve;
 mod state;
+mod token;
 mod view;
 
 use std::path::PathBuf;

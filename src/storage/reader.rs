@@ -13,6 +13,7 @@ use super::place::{History, Place};
 use super::records::{self, Records};
 use super::serve::off_runtime;
 use super::state::{State, StateHash};
+use super::token::{position, refund_key, refund_position, state_key, time_key, token};
 use super::view::{self, Chunk, Go, Kv, View};
 use super::{DueRefund, OrderQuery, Page, ScanPage, StorageError};
 use crate::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
@@ -27,6 +28,8 @@ pub(crate) struct Reader {
     /// The last sequence that is shown.
     newest: watch::Sender<u64>,
     closed: AtomicBool,
+    /// Reads are answered in the caller's task, whatever they take.
+    on_the_spot: bool,
 }
 
 /// A page without a limit.
@@ -38,7 +41,12 @@ impl Reader {
     pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64, sequence: u64) -> Reader {
         let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
         let newest = watch::Sender::new(sequence);
-        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed }
+        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed, on_the_spot: false }
+    }
+
+    /// The same, for simulations: no read leaves the task that asks.
+    pub(crate) fn on_the_spot(self) -> Reader {
+        Reader { on_the_spot: true, ..self }
     }
 
     /// The last frame that is shown.
@@ -277,6 +285,9 @@ impl Reader {
         self: &Arc<Reader>,
         read: impl FnOnce(&Reader) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
+        if self.on_the_spot {
+            return read(self.open()?);
+        }
         let reader = Arc::clone(self);
         off_runtime(move || read(reader.open()?)).await
     }
@@ -344,55 +355,4 @@ impl Records for Reader {
         }
         Ok(record)
     }
-}
-
-fn time_key(key: &[u8]) -> Option<(i64, OrderId)> {
-    let mut parts = Parts::of(key);
-    let (micros, order) = (parts.time_down()?, parts.text()?);
-    Some((micros, OrderId::new(order).ok()?))
-}
-
-fn state_key(key: &[u8]) -> Option<(i64, AccountName, RefundKey)> {
-    let mut parts = Parts::of(key);
-    let (_state, time) = (parts.byte()?, parts.time()?);
-    let (account, refund) = (parts.text()?, parts.text()?);
-    Some((time, AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
-}
-
-fn refund_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
-    let mut parts = Parts::of(key);
-    let (account, refund) = (parts.text()?, parts.text()?);
-    Some((AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
-}
-
-/// Where a page ended: the time and the order by which the next one begins.
-fn token(micros: i64, order: &OrderId) -> String {
-    format!("{micros}/{order}")
-}
-
-fn position(token: &str) -> Result<Key, StorageError> {
-    let unknown = || unknown_page(token);
-    let (micros, order) = token.split_once('/').ok_or_else(unknown)?;
-    let micros = micros.parse().map_err(|_| unknown())?;
-    Ok(key::time(micros, &OrderId::new(order).map_err(|_| unknown())?))
-}
-
-/// Where a page of refunds ended: its key again.
-fn refund_position(state: Option<RefundState>, token: &str) -> Result<Key, StorageError> {
-    let position = || {
-        let (token, refund) = token.rsplit_once('/')?;
-        let refund = RefundKey::new(refund).ok()?;
-        match state {
-            Some(state) => {
-                let (micros, account) = token.split_once('/')?;
-                Some(key::state(state, micros.parse().ok()?, &AccountName::new(account).ok()?, &refund))
-            }
-            None => Some(key::refund(&AccountName::new(token).ok()?, &refund)),
-        }
-    };
-    position().ok_or_else(|| unknown_page(token))
-}
-
-fn unknown_page(token: &str) -> StorageError {
-    StorageError::UnknownPage { after: token.chars().take(60).collect() }
 }

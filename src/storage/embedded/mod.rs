@@ -13,7 +13,7 @@
 //! | `segments` | reading it, and telling a torn end from damage |
 //! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
-//! | `command`, `writer` | what is asked; the thread that decides, writes, answers |
+//! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
 //! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
@@ -22,10 +22,12 @@
 //! | `inspect` | checks from outside |
 //! | `read_only` | onlookers, from the journal alone |
 //! | `tail` | onlookers who wait for what comes next |
+//! | `simulated` | the journal and its writer alone, in one task over a disk of a test's own |
 //! | `os` | what touches the operating system |
 //!
 //! Start reading at [`Embedded`], then `writer`.
 
+mod adopt;
 mod backup;
 mod checkpoint;
 mod command;
@@ -43,6 +45,7 @@ mod os;
 mod owner;
 mod read_only;
 mod segments;
+mod simulated;
 mod survey;
 mod tail;
 mod tree;
@@ -64,7 +67,7 @@ use self::instance::{Instance, Standing};
 use self::open::Opened;
 pub use self::read_only::ReadOnly;
 pub use self::tail::Tail;
-use self::writer::{Health, Writer};
+use self::writer::{Following, Health, Writer};
 use super::lines::Cursor;
 use super::lock::reading;
 use super::place::History;
@@ -155,7 +158,8 @@ impl EmbeddedOptions {
 pub struct Embedded {
     reader: Arc<Reader>,
     commands: mpsc::Sender<Command>,
-    backlog: Arc<Backlog>,
+    /// What waits for the index; `None` where there is none.
+    backlog: Option<Arc<Backlog>>,
     quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
 
@@ -207,9 +211,11 @@ impl Embedded {
             segments,
             reader: Arc::clone(&reader),
             sequence,
-            index,
-            backlog: Arc::clone(&backlog),
-            indexer: Some(indexer.map_err(threads)?),
+            following: Some(Following {
+                index,
+                backlog: Arc::clone(&backlog),
+                thread: Some(indexer.map_err(threads)?),
+            }),
             owner: Some(owner),
             device: options.device.clone(),
             sending,
@@ -220,7 +226,7 @@ impl Embedded {
         writer.note_instance()?;
         let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
-        Ok(Embedded { reader, commands, backlog, quarantine })
+        Ok(Embedded { reader, commands, backlog: Some(backlog), quarantine })
     }
 
     /// Opens a ledger for reading only, beside a process that may own it: from the journal alone, as
@@ -269,13 +275,13 @@ impl Embedded {
     /// For tests: lets the index fall behind, or catch up again.
     #[doc(hidden)]
     pub fn stall_index(&self, stalled: bool) {
-        self.backlog.pause(stalled);
+        self.backlog.iter().for_each(|backlog| backlog.pause(stalled));
     }
 
     /// For tests: waits until the index holds everything.
     #[doc(hidden)]
     pub fn wait_for_index(&self) {
-        self.backlog.wait_until_drained();
+        self.backlog.iter().for_each(|backlog| backlog.wait_until_drained());
     }
 
     /// For tests: ends as a killed process would, without bringing anything in order.
@@ -337,8 +343,12 @@ impl Storage for Embedded {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        let commands = self.commands.clone();
-        Box::pin(self.reader.beside(move |reader| check::check(reader, || freeze(&commands))))
+        let commands = self.backlog.is_some().then(|| self.commands.clone());
+        Box::pin(self.reader.beside(move |reader| match commands {
+            Some(commands) => check::check(reader, || freeze(&commands)),
+            // In a simulation nothing is written while this task runs.
+            None => check::check(reader, || Ok((reader.published(), ()))),
+        }))
     }
 
     fn quarantine(&self) -> Option<Quarantine> {
