@@ -52,17 +52,20 @@ impl Making {
     /// [`StorageError::NotEmpty`], [`StorageError::Unfinished`], IO.
     pub(super) fn begin(directory: &Path) -> Result<Making, StorageError> {
         refuse_unfinished(directory)?;
-        let failed = failed("create", directory);
+        let create = failed("create", directory);
         match fs::read_dir(directory).map(|mut entries| entries.next().is_some()) {
             Ok(false) => {}
             Ok(true) => return Err(StorageError::NotEmpty { path: directory.to_owned() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(create(error)),
         }
         let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
         let made = directory.ancestors().take_while(is_new).map(Path::to_owned).collect();
-        fs::create_dir_all(directory).and_then(|()| fs::create_dir(directory.join(UNFINISHED))).map_err(failed)?;
-        Ok(Making { directory: directory.to_owned(), made })
+        fs::create_dir_all(directory).and_then(|()| fs::create_dir(directory.join(UNFINISHED))).map_err(create)?;
+        let making = Making { directory: directory.to_owned(), made };
+        // On disk before anything else: a directory that a crash leaves empty would open as a new ledger.
+        making.sync_up().map_err(failed("sync", directory))?;
+        Ok(making)
     }
 
     /// Where its journal's segments are to be written.
@@ -87,6 +90,11 @@ impl Making {
         os::sync_directory(&self.journal())?;
         os::sync_directory(&self.directory)?;
         fs::rename(self.journal(), self.directory.join(JOURNAL))?;
+        os::sync_directory(&self.directory)
+    }
+
+    /// Makes the directory's entries durable, and its own entry above.
+    fn sync_up(&self) -> io::Result<()> {
         os::sync_directory(&self.directory)?;
         for parent in self.made.iter().filter_map(|made| made.parent()) {
             os::sync_directory(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;

@@ -126,7 +126,6 @@ async fn tables_for_spreadsheets_have_yuan_rfc_3339_and_no_formula() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_ledger_is_explained_letter_by_letter() {
     let (program, name) = stocked().await;
-    let shown = program.json(&["show", &name]).await.done();
     let file = program.path("ledger/journal/00000001.tbj");
     let mut bytes = fs::read(&file).expect("read");
     let third = bytes.windows(14).position(|bytes| bytes == b"{\"sequence\":3,").expect("event 3");

@@ -167,7 +167,7 @@ async fn what_was_altered_or_cut_is_refused_with_its_line_and_leaves_nothing() {
         why.starts_with(&format!("the lines of order {} make version 2", order(2))) && why.ends_with("one was altered")
     );
     let cases: Vec<(&str, u64, String)> = vec![
-        ("a line is missing", at(2), format!("event 3 stands where event 2 is wanted")),
+        ("a line is missing", at(2), "event 3 stands where event 2 is wanted".to_owned()),
         ("lines are exchanged", at(1), "event 2 stands where event 1 is wanted".to_owned()),
         ("a line twice", at(2), "event 1 stands where event 2 is wanted".to_owned()),
         ("not JSON", at(2), "event 2 cannot be read: ".to_owned()),

@@ -167,6 +167,45 @@ async fn a_torn_end_is_a_note_and_no_difference() {
     assert!(report.notes[0].starts_with(&note), "{:?}", report.notes);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_changed_byte_goes_unnoticed_and_all_before_it_is_called_good() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    for number in 0..5 {
+        add(&ledger, number).await;
+        must(&ledger, hold(&order(number), &format!("r-{number}"), 100)).await;
+    }
+    ledger.abandon().await.expect("abandoned");
+    let (file, events) = (segment(directory.path(), 1), frames_of_events(directory.path()));
+    let all = frames(&file);
+    let (last, length) = *all.last().expect("frames");
+    let starts = all.iter().flat_map(|(start, _)| *start..*start + 64);
+    let (mut bytes, mut torn) = (fs::read(&file).expect("readable"), 0);
+    for at in (0..76).chain(starts.step_by(3)).chain((80..last + length).step_by(29)) {
+        bytes[at] ^= 0x10;
+        fs::write(&file, &bytes).expect("written");
+        let report = match embedded::verify(directory.path(), None) {
+            Ok(report) => report,
+            Err(StorageError::NewerFormat { .. }) if (8..12).contains(&at) => {
+                bytes[at] ^= 0x10;
+                continue;
+            }
+            Err(other) => panic!("byte {at}: {other}"),
+        };
+        bytes[at] ^= 0x10;
+        let before = events.iter().filter(|(start, length)| start + length <= at).count() as u64;
+        assert_eq!(report.good_through, before, "byte {at}: {report:?}");
+        match at < last {
+            true => assert!(!report.differences.is_empty() && report.state.is_none(), "byte {at}: {report:?}"),
+            false => {
+                assert!(report.notes.iter().any(|note| note.contains("in the middle of a write")), "byte {at}");
+                torn += 1;
+            }
+        }
+    }
+    assert!(torn > 0, "the last frame was never changed");
+}
+
 /// Rewrites the first segment as somebody would who knows the format: every checksum and every hash of a frame is made
 /// anew, so that the journal follows from itself.
 fn forge(directory: &Path, change: impl Fn(String) -> Option<String>) {
@@ -242,7 +281,8 @@ async fn who_rewrites_the_whole_journal_is_caught_by_noted_heads_and_by_nothing_
         format!("- 0: the journal up to frame {frame} is not the one that was noted"),
     ];
     let mut said = found(&report);
-    (want.sort(), said.sort());
+    want.sort();
+    said.sort();
     assert_eq!(said, want);
     let money = report.differences.iter().find(|found| found.order.is_some()).and_then(|found| found.money.clone());
     let want = "its amounts rest on events that were changed afterwards; now: paid 90.00, refunded 0.00, held 1.00";
