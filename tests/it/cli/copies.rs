@@ -144,3 +144,39 @@ async fn a_damaged_ledger_is_explained_letter_by_letter() {
     }
     golden("verify-damaged.txt", &without_hashes(&masked));
 }
+
+/// Whatever a killed backup leaves is nothing, recognisably unfinished, or whole.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_killed_leaves_nothing_that_opens_as_half_a_ledger() {
+    let (program, _) = stocked().await;
+    let mut unfinished = 0;
+    for round in 0..200 {
+        let name = format!("backup-{round}");
+        let begun = program.path(&name).join("journal.unfinished");
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tillbook"))
+            .args(["backup", &name])
+            .current_dir(program.dir.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        while !begun.exists() && child.try_wait().expect("a child").is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().expect("killed, or gone");
+        child.wait().expect("a child");
+        let verified = program.json(&["--data", &name, "verify"]).await;
+        match program.path(&name).join("journal").exists() {
+            true => assert_eq!(verified.done()["events"], 3),
+            false => {
+                assert_eq!(verified.failure(), (1, "unfinished".to_owned()));
+                unfinished += 1;
+            }
+        }
+        if unfinished == 10 {
+            return;
+        }
+    }
+    panic!("only {unfinished} of 200 backups were killed in their middle");
+}

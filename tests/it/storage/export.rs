@@ -248,3 +248,24 @@ async fn an_export_beside_writers_is_one_moment_of_the_ledger() {
     }
     ledger.close().await.expect("closed");
 }
+
+/// The first format, as it was written on the day it was made: read for ever, to the same state and the same bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_of_the_first_format_is_imported_for_ever() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/export/format-1.jsonl");
+    let export = fs::read(fixture).expect("readable");
+    let into = directory.path().join("new");
+    let head = embedded::import(&export[..], &into).expect("imported");
+    assert_eq!((head.format, head.orders, head.events, head.cursors), (1, 3, 10, 1));
+    assert!(exported(&into).await == export);
+    let ledger = open_copy(&into).await;
+    let mut found = Vec::new();
+    for order in [1, 2, 3].map(order) {
+        let record = ledger.get(&order).await.expect("readable").expect("known");
+        found.push((record.refunds[0].state.as_str(), record.refunded().fen(), record.held().fen(), record.version));
+    }
+    assert_eq!(found, [("succeeded", 100, 0, 4), ("queued", 0, 100, 2), ("in_doubt", 0, 100, 4)]);
+    assert_eq!(ledger.check().await.expect("checked").differences, []);
+    ledger.close().await.expect("closed");
+}
