@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lines::Cursor;
 use super::state::State;
-use super::{Storage, StorageError};
+use super::{Head, Storage, StorageError};
 use crate::domain::{ChainHash, DeviceName, OrderId};
 
 /// The newest format that this version reads, and the one it writes.
@@ -71,30 +71,16 @@ pub(crate) async fn export(storage: &dyn Storage, to: &mut (dyn Write + Send)) -
         }
         last = lines.pop();
     }
-    let head = ExportHead {
-        format: FORMAT,
-        device: last.as_deref().map(device).transpose()?,
-        orders: state.heads.len() as u64,
-        events: state.sequence,
-        cursors: state.cursors.len() as u64,
-        state: state.hash().to_string(),
-    };
-    put(to, &head)?;
+    let head = put_head(to, &state, last.as_deref().map(str::as_bytes))?;
     let mut after = 0;
     while after < through {
         let lines = some_lines(storage, after, through).await?;
         after += lines.len() as u64;
         for line in lines {
-            write(to, line.as_bytes())?;
+            put_line(to, line.as_bytes())?;
         }
     }
-    for (order, head) in state.heads {
-        put(to, &HeadLine { head: OrderHead { order, version: head.version, hash: head.hash } })?;
-    }
-    for (name, value) in state.cursors {
-        put(to, &Cursor { name, value })?;
-    }
-    to.flush().map_err(failed)?;
+    put_ends(to, state)?;
     Ok(head)
 }
 
@@ -108,21 +94,50 @@ async fn some_lines(storage: &dyn Storage, after: u64, through: u64) -> Result<V
     }
 }
 
-fn device(line: &str) -> Result<DeviceName, StorageError> {
+/// Writes what comes before the entries, of which `last` is the last.
+pub(crate) fn put_head(
+    to: &mut (dyn Write + Send),
+    state: &State,
+    last: Option<&[u8]>,
+) -> Result<ExportHead, StorageError> {
     #[derive(Deserialize)]
     struct Written {
         device: DeviceName,
     }
-    let written: Result<Written, _> = serde_json::from_str(line);
-    written.map(|written| written.device).map_err(|e| StorageError::Poisoned { why: e.to_string() })
+    let written: Option<Written> = last
+        .map(serde_json::from_slice)
+        .transpose()
+        .map_err(|e| StorageError::Poisoned { why: format!("the last event cannot be read: {e}") })?;
+    let head = ExportHead {
+        format: FORMAT,
+        device: written.map(|written| written.device),
+        orders: state.heads.len() as u64,
+        events: state.sequence,
+        cursors: state.cursors.len() as u64,
+        state: state.hash().to_string(),
+    };
+    put(to, &head)?;
+    Ok(head)
 }
 
-fn put(to: &mut dyn Write, line: &impl Serialize) -> Result<(), StorageError> {
+/// Writes what comes after the entries.
+pub(crate) fn put_ends(to: &mut (dyn Write + Send), state: State) -> Result<(), StorageError> {
+    for (order, Head { version, hash }) in state.heads {
+        put(to, &HeadLine { head: OrderHead { order, version, hash } })?;
+    }
+    for (name, value) in state.cursors {
+        put(to, &Cursor { name, value })?;
+    }
+    to.flush().map_err(failed)
+}
+
+fn put(to: &mut (dyn Write + Send), line: &impl Serialize) -> Result<(), StorageError> {
     let line = serde_json::to_vec(line).expect("numbers and texts written to memory");
-    write(to, &line)
+    put_line(to, &line)
 }
 
-fn write(to: &mut dyn Write, line: &[u8]) -> Result<(), StorageError> {
+/// Writes an entry as it is.
+pub(crate) fn put_line(to: &mut (dyn Write + Send), line: &[u8]) -> Result<(), StorageError> {
     to.write_all(line).and_then(|()| to.write_all(b"\n")).map_err(failed)
 }
 

@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tillbook::storage::embedded;
 use tillbook::{Ledger, Money, OrderQuery, OrderRecord, Page, Refund, Timestamp};
 
 use crate::cli::args::{ExportArgs, ExportFormat, Table};
@@ -23,30 +24,34 @@ pub(crate) async fn run(session: &Session, args: &ExportArgs) -> Result<Exit, Fa
         Some(file) => Box::new(file.open()?),
         None => Box::new(Printed),
     };
-    let mut to = BufWriter::with_capacity(1 << 16, printed);
-    let said = session
-        .reading(async |ledger| {
-            Ok(match (args.format, args.table) {
-                (ExportFormat::Csv, Some(table)) => {
-                    let rows = write_table(ledger, table, &mut to).await?;
-                    (json!({ "rows": rows }), format!("{rows} rows"))
-                }
-                (ExportFormat::Csv, None) | (ExportFormat::Jsonl, _) => {
-                    let head = ledger.export(&mut to).await?;
-                    let text = format!("{} orders, {} events\nstate      {}", head.orders, head.events, head.state);
-                    (json!({ "orders": head.orders, "events": head.events, "state": head.state }), text)
-                }
-            })
-        })
-        .await?;
-    to.flush().map_err(|error| failed("the export", &error))?;
-    drop(to);
-    let (Some(file), (mut document, text)) = (file, said) else { return Ok(Exit::Done) };
+    let to = BufWriter::with_capacity(1 << 16, printed);
+    let (mut document, text) = match (args.format, args.table) {
+        (ExportFormat::Csv, Some(table)) => tabulated(session, table, to).await?,
+        (ExportFormat::Csv, None) | (ExportFormat::Jsonl, _) => lines(session, to).await?,
+    };
+    let Some(file) = file else { return Ok(Exit::Done) };
     let path = file.path.display().to_string();
     file.finish()?;
     document["file"] = path.as_str().into();
     session.output.result(&document, || format!("{path}: {text}"))?;
     Ok(Exit::Done)
+}
+
+type To = BufWriter<Box<dyn Write + Send>>;
+
+/// All of it, from the journal alone; what to say of it.
+async fn lines(session: &Session, mut to: To) -> Result<(Value, String), Failure> {
+    let data = session.data();
+    let head = tokio::task::spawn_blocking(move || embedded::export(data, &mut to)).await;
+    let head = head.map_err(|error| Failure::of("internal", &error))??;
+    let text = format!("{} orders, {} events\nstate      {}", head.orders, head.events, head.state);
+    Ok((json!({ "orders": head.orders, "events": head.events, "state": head.state }), text))
+}
+
+async fn tabulated(session: &Session, table: Table, mut to: To) -> Result<(Value, String), Failure> {
+    let rows = session.reading(async |ledger| write_table(ledger, table, &mut to).await).await?;
+    to.flush().map_err(|error| failed("the export", &error))?;
+    Ok((json!({ "rows": rows }), format!("{rows} rows")))
 }
 
 /// How many orders are read at once.

@@ -19,7 +19,7 @@
 //! | `instance` | whether this is the ledger or a copy of it |
 //! | `making` | a directory that becomes a ledger all at once, or not at all |
 //! | `backup`, `import` | the two ways to make one from another |
-//! | `inspect` | checks from outside |
+//! | `inspect`, `export` | checks and exports from outside |
 //! | `read_only` | onlookers, from the journal alone |
 //! | `tail` | onlookers who wait for what comes next |
 //! | `simulated` | the journal and its writer alone, in one task over a disk of a test's own |
@@ -32,6 +32,7 @@ mod backup;
 mod checkpoint;
 mod command;
 pub mod disk;
+mod export;
 mod frame;
 mod import;
 mod index;
@@ -60,6 +61,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::backup::backup;
 use self::command::Command;
 use self::disk::Disk;
+pub use self::export::export;
 pub use self::import::import;
 use self::indexer::Backlog;
 pub use self::inspect::verify;

@@ -47,6 +47,9 @@ async fn an_export_holds_the_head_each_entry_as_written_the_heads_and_the_cursor
     let ledger = Embedded::open_read_only(directory.path()).expect("readable");
     let events = ledger.lines(0, 100).await.expect("readable");
     let state = ledger.state_hash().await.expect("readable");
+    let mut from_outside = Vec::new();
+    embedded::export(directory.path(), &mut from_outside).expect("exported");
+    assert!(from_outside == export, "from outside it differs");
     let lines = lines(&export);
     let head = format!(
         r#"{{"tillbook_export":1,"device":"till-3","orders":3,"events":{},"cursors":2,"state":"{state}"}}"#,
