@@ -31,6 +31,7 @@ pub(crate) struct Device {
     pub(crate) life: Arc<Life>,
     pub(crate) ledger: Ledger,
     sandbox: Arc<Sandbox>,
+    upstreams: Vec<Upstream>,
     settings: AccountSettings,
     diary: Arc<Diary>,
     /// How long commands wait for each other before they are written.
@@ -40,6 +41,8 @@ pub(crate) struct Device {
 /// What a device is made of.
 pub(crate) struct Maker<'a> {
     pub(crate) sandbox: &'a Arc<Sandbox>,
+    /// Where it has accounts.
+    pub(crate) upstreams: &'a [Upstream],
     pub(crate) settings: AccountSettings,
     pub(crate) dice: &'a Dice,
     pub(crate) diary: &'a Arc<Diary>,
@@ -56,8 +59,8 @@ impl Maker<'_> {
         life.kill();
         let ledger = Ledger::builder().in_memory().await.expect("stands in for the one on the disk");
         let (sandbox, settings, diary) = (self.sandbox.clone(), self.settings.clone(), self.diary.clone());
-        let (name, gather) = (name.to_owned(), self.gather);
-        Device { name, disk, clock, network, life, ledger, sandbox, settings, diary, gather }
+        let (name, upstreams, gather) = (name.to_owned(), self.upstreams.to_vec(), self.gather);
+        Device { name, disk, clock, network, life, ledger, sandbox, upstreams, settings, diary, gather }
     }
 }
 
@@ -85,7 +88,7 @@ impl Device {
             () = self.life.ended() => return Ok(false),
             opened = opening => opened.map_err(|error| error.to_string())?,
         };
-        for upstream in UPSTREAMS {
+        for &upstream in &self.upstreams {
             let gateway = self.gateway(upstream);
             ledger.connect(account(upstream), gateway, self.settings.clone()).expect("connects");
         }
@@ -96,6 +99,7 @@ impl Device {
     /// What its death leaves on its disk.
     pub(crate) fn crash(&self, cut: Cut) {
         self.life.kill();
+        self.life.note(&format!("what no sync covered: {cut:?}"));
         self.disk.crash(cut);
     }
 

@@ -277,7 +277,9 @@ impl SegmentFile for Handle {
             write(bytes.len());
             Ok(())
         };
-        step(&self.life, "write", whole, || write(bytes.len() / 2))
+        step(&self.life, &format!("write {} at {offset}: {} bytes", self.name, bytes.len()), whole, || {
+            write(bytes.len() / 2)
+        })
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
@@ -295,7 +297,7 @@ impl SegmentFile for Handle {
             }
             Ok(())
         };
-        step(&self.life, "allocate", whole, || self.change(Pending::Length(wanted / 2)))
+        step(&self.life, &format!("allocate {}", self.name), whole, || self.change(Pending::Length(wanted / 2)))
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -304,7 +306,7 @@ impl SegmentFile for Handle {
             self.change(Pending::Length(length));
             Ok(())
         };
-        step(&self.life, "truncate", whole, || ())
+        step(&self.life, &format!("truncate {} to {length}", self.name), whole, || ())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -329,6 +331,6 @@ impl SegmentFile for Handle {
             Ok(())
         };
         // Of a sync that the power ends, what was reached is there; the rest is as pending as before.
-        step(&self.life, "sync", whole, || ())
+        step(&self.life, &format!("sync {}", self.name), whole, || ())
     }
 }

@@ -39,30 +39,51 @@ pub(crate) fn refund(book: &OrderBook, refund: &Refund) {
 pub(crate) fn order(book: &OrderBook, record: &OrderRecord) {
     let id = &record.id;
     assert!(book.money_out_fen <= book.paid_fen, "order {id} paid out more than was paid: {book:?}");
-    let committed = record.committed();
-    assert!(record.excess() > Money::ZERO || committed <= record.paid(), "order {id} holds {committed}: {record:?}");
     record.refunds.iter().for_each(|of| refund(book, of));
 }
 
-/// Whether nothing more can happen to a refund by itself.
-pub(crate) fn is_at_rest(state: RefundState) -> bool {
-    use RefundState::{Canceled, Declined, Reversed, Review, Succeeded};
-    matches!(state, Succeeded | Declined | Canceled | Reversed | Review)
+/// Whether a refund has found its end.
+pub(crate) fn is_settled(state: RefundState) -> bool {
+    use RefundState::{Canceled, Declined, Reversed, Succeeded};
+    matches!(state, Succeeded | Declined | Canceled | Reversed)
+}
+
+/// What is true besides where nobody else refunds the order.
+pub(crate) fn sole(record: &OrderRecord) {
+    let (committed, external) = (record.committed(), record.external);
+    assert!(committed <= record.paid(), "{committed} are refunded and held:\n{}", short(record));
+    assert_eq!(external, Money::ZERO, "nobody else refunded it:\n{}", short(record));
+}
+
+/// A record's figures, for whoever reads why it is wrong.
+fn short(record: &OrderRecord) -> String {
+    let (paid, refunded, held, refundable) = (record.paid(), record.refunded(), record.held(), record.refundable());
+    let mut words = format!(
+        "order {} version {}: paid {paid}, refunded {refunded} (external {}), held {held}, unsettled {}, refundable {refundable}\n",
+        record.id, record.version, record.external, record.unsettled
+    );
+    for of in &record.refunds {
+        let what = of.message.as_deref().unwrap_or_default();
+        words +=
+            &format!("  {} {} {} after {} attempts, {}: {what}\n", of.key, of.amount, of.state, of.attempts, of.probes);
+    }
+    words
 }
 
 /// What must be true once nothing is under way and fresh facts are in: all that was refunded is known.
 pub(crate) fn order_at_rest(book: &OrderBook, record: &OrderRecord) {
     order(book, record);
     for of in &record.refunds {
-        assert!(is_at_rest(of.state), "refund {} is still {}: {of:?}", of.key, of.state);
+        let at_rest = is_settled(of.state) || of.state == RefundState::Review;
+        assert!(at_rest, "refund {} is still {}:\n{}", of.key, of.state, short(record));
     }
     let out = Money::from_fen(book.money_out_fen).expect("never negative");
     let in_review = record.refunds.iter().any(|of| of.state == RefundState::Review);
     let granted = record.refundable().saturating_add(out);
-    assert!(granted <= record.paid(), "{granted} would be paid out: {record:?} {book:?}");
+    assert!(granted <= record.paid(), "{granted} would be paid out: {}{book:?}", short(record));
     if !in_review {
-        assert_eq!(record.refunded(), out, "{record:?} {book:?}");
-        assert_eq!((record.held(), granted), (Money::ZERO, record.paid()), "{record:?} {book:?}");
+        assert_eq!(record.refunded(), out, "{}{book:?}", short(record));
+        assert_eq!((record.held(), granted), (Money::ZERO, record.paid()), "{}{book:?}", short(record));
     }
 }
 

@@ -13,4 +13,7 @@ mod judge;
 mod life;
 mod network;
 mod points;
+mod seeded;
+mod shift;
 mod side_by_side;
+mod world;

@@ -1,5 +1,6 @@
 //! The way from a device to the upstreams: it loses, delays, repeats and reorders requests, and loses their answers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -66,11 +67,12 @@ pub(crate) struct Network {
     sandbox: Arc<Sandbox>,
     weather: Mutex<Weather>,
     dice: Dice,
+    lost: AtomicU64,
 }
 
 impl Network {
     pub(crate) fn new(sandbox: Arc<Sandbox>, dice: Dice) -> Arc<Network> {
-        Arc::new(Network { sandbox, weather: Mutex::new(Weather::FAIR), dice })
+        Arc::new(Network { sandbox, weather: Mutex::new(Weather::FAIR), dice, lost: AtomicU64::new(0) })
     }
 
     pub(crate) fn weather(&self) -> MutexGuard<'_, Weather> {
@@ -80,6 +82,18 @@ impl Network {
     /// The network as one process uses it.
     pub(crate) fn used_by(self: &Arc<Network>, life: &Arc<Life>, clock: &Arc<DeviceClock>) -> Arc<dyn Route> {
         Arc::new(Line { network: self.clone(), life: life.clone(), clock: clock.clone() })
+    }
+
+    /// How many requests and answers it has lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the weather takes this one.
+    fn loses(&self, weather: Weather) -> bool {
+        let loses = self.dice.chance(weather.lost, 100);
+        self.lost.fetch_add(u64::from(loses), Ordering::Relaxed);
+        loses
     }
 
     /// Up to so long as the weather has it.
@@ -138,7 +152,7 @@ impl Line {
             life.note("no network");
             return Err(Failure::NotConnected { why: "the simulated network is down".to_owned() });
         }
-        if network.dice.chance(weather.lost, 100) {
+        if network.loses(weather) {
             life.note("request lost");
             return std::future::pending().await;
         }
@@ -148,7 +162,7 @@ impl Line {
         }
         let carried = network.bring(request, network.moment(weather.slow_ms)).await;
         sleep(network.moment(weather.slow_ms)).await;
-        if network.dice.chance(weather.lost, 100) {
+        if network.loses(weather) {
             life.note("answer lost");
             return std::future::pending().await;
         }

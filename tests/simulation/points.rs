@@ -113,7 +113,15 @@ impl Cell {
             refund_interval: Some(Duration::ZERO),
             ..AccountSettings::default()
         };
-        let maker = Maker { sandbox: &sandbox, settings, dice: &dice, diary: &diary, gather: Duration::ZERO };
+        let upstreams = [self.upstream];
+        let maker = Maker {
+            sandbox: &sandbox,
+            upstreams: &upstreams,
+            settings,
+            dice: &dice,
+            diary: &diary,
+            gather: Duration::ZERO,
+        };
         let mut device = maker.device("till").await;
         let order = sandbox.add_order(self.upstream, NewOrder::paid(8_000)).expect("the sandbox takes it");
         let kind = match self.behaviour {
@@ -200,6 +208,7 @@ impl Cell {
         let book = judge::book_of(&books, self.upstream, &order.id);
         assert!(acknowledged, "the last who asked was answered");
         judge::order_at_rest(book, &record);
+        judge::sole(&record);
         let refund = record.refund(&key()).expect("what was acknowledged is there");
         if self.upstream == Upstream::Fubei && judge::executed(book, KEY) == 1 {
             assert_eq!(refund.state, RefundState::Succeeded, "Fubei can prove it: {refund:?}");

@@ -108,13 +108,17 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Takes over a blank segment that was set aside before.
+    /// Takes over a blank segment that was set aside before. Whoever did so may have ended before its room and its
+    /// name were on disk, and a power cut would take the name with all that is written there from now on.
     fn adopt_spare(&mut self) -> Result<(), StorageError> {
         let next = self.segment + 1;
         let names = self.segments.disk.list().map_err(|e| self.segments.failed("find", next, e))?;
         if names.contains(&Segments::name(next)) {
             let file = self.segments.disk.open(&Segments::name(next), Access::Write);
             let file = file.map_err(|e| self.segments.failed("open", next, e))?;
+            file.sync().map_err(|e| self.segments.failed("sync", next, e))?;
+            let listed = self.segments.disk.sync_list();
+            listed.map_err(|e| self.segments.failed("sync the directory of", next, e))?;
             let size = file.length().map_err(|e| self.segments.failed("read", next, e))?;
             self.spare = Some((file, size));
         }
