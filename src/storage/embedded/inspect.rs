@@ -26,7 +26,7 @@ use crate::storage::{Difference, StorageError};
 /// still is the one that was noted elsewhere. Blocks.
 ///
 /// An index is compared where its owner closed it; a note in the report says where it was not. A copy of it goes to the
-/// system's directory for temporary files meanwhile, for this user's eyes only.
+/// system's directory for temporary files meanwhile, for this user's eyes only; a process that is killed leaves it there.
 ///
 /// # Errors
 /// [`StorageError::NoLedger`], [`StorageError::Unfinished`], [`StorageError::NewerFormat`], IO. What is wrong with the
