@@ -10,7 +10,7 @@ use crate::ledger::{
     AccountSettings, Adopted, Error, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery, RefundRequest,
     RefundTotal, Refunded, Ruling, Wanted,
 };
-use crate::storage::{CheckReport, OrderQuery, Page, ScanPage};
+use crate::storage::{BackedUp, CheckReport, ExportHead, OrderQuery, Page, ScanPage};
 use crate::sync::{Reconciliation, SyncOptions, SyncReport, Watcher};
 
 /// A [`Ledger`](crate::Ledger) with a runtime of its own: the same calls, which wait.
@@ -137,4 +137,6 @@ waits! {
     check_account(name: &AccountName) -> Checked;
     adopt(by: &str) -> Adopted;
     verify() -> CheckReport;
+    backup(to: &Path) -> BackedUp;
+    export(to: &mut (dyn std::io::Write + Send)) -> ExportHead;
 }

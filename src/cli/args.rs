@@ -3,6 +3,7 @@
 //! Amounts, keys, names and times are checked while parsing, so that a malformed word never gets as far as the
 //! ledger; the check is the library's own.
 
+mod copies;
 mod lists;
 mod verdicts;
 
@@ -18,6 +19,7 @@ use super::exit::KINDS;
 use super::output::Format;
 use super::parse::{self, OrderName};
 
+pub(crate) use copies::{BackupArgs, ExportArgs, ExportFormat, ImportArgs, Table, VerifyArgs};
 pub(crate) use lists::{EventsArgs, OrdersArgs, RefundStatusWord, RefundsArgs};
 pub(crate) use verdicts::{ApproveArgs, CancelArgs, Given, ResolveArgs, words};
 
@@ -123,8 +125,14 @@ pub(crate) enum Command {
     Adopt(AdoptArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
-    /// Recompute every order from its history and compare
-    Verify,
+    /// Recompute every order from its history and compare; say what is damaged, and what is not
+    Verify(VerifyArgs),
+    /// Copy the whole ledger into a new directory, also beside a running till
+    Backup(BackupArgs),
+    /// Print the whole ledger: JSON lines to be imported again, or tables for a spreadsheet
+    Export(ExportArgs),
+    /// Make a new ledger from an export
+    Import(ImportArgs),
     /// Work with the OpenAPI specs that the clients are generated from
     #[command(subcommand)]
     Specs(SpecsCommand),

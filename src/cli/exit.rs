@@ -136,6 +136,10 @@ kinds! {
     "broken_history"       Failed      "an event does not follow from those before it";
     "newer_format"         Failed      "the ledger was written by a newer version";
     "no_ledger"            Failed      "there is no ledger in that directory";
+    "not_empty"            Failed      "a backup or an import wants a new or an empty directory";
+    "unfinished"           Failed      "a backup or an import into that directory was cut off; it is no ledger";
+    "bad_export"           Failed      "the export was truncated or altered, or is none; the line is named";
+    "unsupported"          Failed      "this kind of storage does not do that";
     "read_only"            Failed      "the ledger is open for reading only";
     "closed"               Failed      "the ledger is closed";
     "io"                   Failed      "a file or stream cannot be read or written";

@@ -159,6 +159,8 @@ pub(crate) fn check_report(report: &CheckReport) -> Map<String, Value> {
                 "sequence": difference.sequence,
                 "position": difference.position,
                 "what": difference.what,
+                "money": difference.money,
+                "do": difference.advice,
             })
         })
         .collect();
@@ -166,6 +168,11 @@ pub(crate) fn check_report(report: &CheckReport) -> Map<String, Value> {
         "orders": report.orders,
         "refunds": report.refunds,
         "events": report.events,
+        "good_through": report.good_through,
+        "journal": report.journal,
+        "state": report.state.map(|state| state.to_string()),
+        "doubtful": report.doubtful.iter().map(|order| order.as_str()).collect::<Vec<_>>(),
+        "notes": report.notes,
         "differences": differences,
     }))
 }

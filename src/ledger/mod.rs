@@ -12,6 +12,7 @@ mod attempt;
 mod builder;
 mod clock;
 mod error;
+mod export;
 mod import;
 mod key;
 mod lane;

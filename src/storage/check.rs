@@ -5,211 +5,136 @@
 //! moment, after the events written since were taken in; only what differs then is reported.
 //! Takes memory for all orders at once.
 
-use std::collections::{BTreeSet, HashMap};
+mod recompute;
+mod report;
 
-use super::key::{self, Change, Key, Parts, Value};
-use super::lines::{Line, lines};
-use super::place::{History, Place, Walked};
+use std::collections::BTreeSet;
+
+use recompute::{Purpose, Recomputed, amounts, hash};
+pub(crate) use report::REBUILD;
+pub use report::{CheckReport, Difference, JournalHead, Noted};
+
+use super::key::{self, Key, Parts, Value};
+use super::place::History;
 use super::reader::Reader;
 use super::view::{self, Go, Kv};
-use super::{CheckReport, Difference, StorageError, index, records};
-use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
-
-/// What the events alone say.
-#[derive(Default)]
-struct Expected {
-    orders: HashMap<OrderId, Order>,
-    cursors: HashMap<String, String>,
-    /// Each key's hash with its value's: what the index must hold, no more and no less.
-    entries: HashMap<[u8; 16], [u8; 8]>,
-    /// Orders that had events since this was last emptied.
-    touched: BTreeSet<OrderId>,
-    frame: u64,
-    sequence: u64,
-}
-
-struct Order {
-    record: OrderRecord,
-    places: Vec<Place>,
-}
+use super::{StorageError, records};
+use crate::domain::{OrderId, OrderRecord};
 
 /// Checks a storage. `freeze` holds back writes while what it gives is kept, and tells the last frame.
 pub(crate) fn check<F>(
     reader: &Reader,
     freeze: impl FnOnce() -> Result<(u64, F), StorageError>,
 ) -> Result<CheckReport, StorageError> {
-    let mut expected = Expected::default();
-    if let Some(broken) = damage(expected.advance(&*reader.history, reader.published()))? {
-        return Ok(expected.report(vec![broken]));
+    check_against(reader, None, freeze)
+}
+
+/// The same, and whether the history still is the one that was noted.
+pub(crate) fn check_against<F>(
+    reader: &Reader,
+    noted: Option<&Noted>,
+    freeze: impl FnOnce() -> Result<(u64, F), StorageError>,
+) -> Result<CheckReport, StorageError> {
+    let mut recomputed = Recomputed::new(Purpose::Index, noted);
+    recomputed.advance(&*reader.history, reader.published())?;
+    if !recomputed.is_whole() {
+        return Ok(without_index(recomputed));
     }
-    expected.touched.clear();
-    let mut suspects = expected.compare(reader)?;
+    recomputed.touched.clear();
+    let mut suspects = suspects(&recomputed, reader)?;
     let (frame, frozen) = freeze()?;
-    if let Some(broken) = damage(expected.advance(&*reader.history, frame))? {
-        return Ok(expected.report(vec![broken]));
+    recomputed.advance(&*reader.history, frame)?;
+    if !recomputed.is_whole() {
+        return Ok(without_index(recomputed));
     }
-    for order in std::mem::take(&mut expected.touched) {
-        suspects.extend(expected.keys_of(&order));
+    for order in std::mem::take(&mut recomputed.touched) {
+        suspects.extend(recomputed.keys_of(&order));
     }
     let mut differences = Vec::new();
     for key in suspects {
         let kept = reader.view.get(&key)?;
-        if !expected.agrees(&key, kept.as_ref()) {
-            differences.push(expected.difference(reader, &key, kept.as_ref()));
+        if !agrees(&recomputed, &key, kept.as_ref()) {
+            differences.push(difference(&recomputed, reader, &key, kept.as_ref()));
         }
     }
     drop(frozen);
-    Ok(expected.report(differences))
+    Ok(recomputed.report(differences))
 }
 
-/// Damaged history is what a check is for: a finding, not a failure of the check.
-fn damage(read: Result<(), StorageError>) -> Result<Option<Difference>, StorageError> {
-    let error = match read {
-        Ok(()) => return Ok(None),
-        Err(error) => error,
-    };
-    let (order, sequence, position) = match &error {
-        StorageError::Damaged { path, position, .. } | StorageError::Unreadable { path, position, .. } => {
-            (None, None, Some(format!("{} byte {position}", path.display())))
-        }
-        StorageError::Broken(broken) => (Some(broken.order.clone()), Some(broken.sequence), None),
-        _ => return Err(error),
-    };
-    let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-    let what = format!("{error}{cause}; what came after it was not checked, and money may be affected");
-    Ok(Some(Difference { order, sequence, position, what }))
+fn without_index(mut recomputed: Recomputed<'_>) -> CheckReport {
+    recomputed.note("the index was not compared: the journal that it is made from is not whole");
+    recomputed.report(Vec::new())
 }
 
-impl Expected {
-    /// Takes in the events of all frames up to `through`.
-    fn advance(&mut self, history: &dyn History, through: u64) -> Result<(), StorageError> {
-        let after = self.frame;
-        history.walk(after, through, &mut |walked| self.frame(history, &walked))?;
-        self.frame = self.frame.max(through);
-        Ok(())
-    }
+/// Checks a history alone; `why` says why no index is compared with it.
+pub(crate) fn check_history(
+    history: &dyn History,
+    noted: Option<&Noted>,
+    why: &str,
+) -> Result<CheckReport, StorageError> {
+    let mut recomputed = Recomputed::new(Purpose::Events, noted);
+    recomputed.advance(history, u64::MAX)?;
+    recomputed.note(why);
+    Ok(recomputed.report(Vec::new()))
+}
 
-    fn frame(&mut self, history: &dyn History, walked: &Walked<'_>) -> Result<(), StorageError> {
-        let before = self.sequence;
-        for (from, line) in lines(walked.payload) {
-            let place = walked.place.part(from, line);
-            match Line::read(line).map_err(|e| history.unreadable(place, e.to_string()))? {
-                Line::Cursor(cursor) => {
-                    let had = self.cursors.get(&cursor.name).map(String::as_str);
-                    let changes = index::cursor_changes(&cursor.name, had, &cursor.value);
-                    self.note(changes);
-                    self.cursors.insert(cursor.name, cursor.value);
-                }
-                Line::Entry(entry) if entry.sequence != self.sequence + 1 => {
-                    let why = format!("event {} follows event {}", entry.sequence, self.sequence);
-                    return Err(history.unreadable(place, why));
-                }
-                Line::Entry(entry) => self.entry(&entry, line, place)?,
+/// Every key that seems to be missing, superfluous or to hold something else.
+fn suspects(recomputed: &Recomputed<'_>, reader: &Reader) -> Result<BTreeSet<Key>, StorageError> {
+    let mut suspects = BTreeSet::new();
+    let mut right = 0;
+    for kind in key::KINDS {
+        view::for_each(&reader.view, &[kind], &key::end_of(&[kind]), &mut |key, value| {
+            if agrees(recomputed, key, Some(value)) {
+                right += 1;
+            } else {
+                suspects.insert(key.clone());
             }
-        }
-        if self.sequence > before {
-            self.note([index::sequence_change(self.sequence, walked.place)]);
-        }
-        Ok(())
+            Ok(Go::On)
+        })?;
     }
-
-    fn entry(&mut self, entry: &Entry, line: &[u8], place: Place) -> Result<(), StorageError> {
-        self.sequence = entry.sequence;
-        let order = self.orders.remove(&entry.order);
-        let (old, mut places) = order.map_or((None, Vec::new()), |order| (Some(order.record), order.places));
-        let head = old.as_ref().map_or(ChainHash::START, |record| record.head).next(line);
-        let record = OrderRecord::apply(old.clone(), entry, head)?;
-        places.push(place);
-        self.note(index::changes(old.as_ref(), &record));
-        self.note([index::event_change(&entry.order, entry.version, place)]);
-        self.orders.insert(entry.order.clone(), Order { record, places });
-        self.touched.insert(entry.order.clone());
-        Ok(())
-    }
-
-    fn note(&mut self, changes: impl IntoIterator<Item = Change>) {
-        for (key, value) in changes {
-            match value {
-                Some(value) => self.entries.insert(hash(&key), hash(&value)),
-                None => self.entries.remove(&hash(&key)),
-            };
-        }
-    }
-
-    /// Every key that seems to be missing, superfluous or to hold something else.
-    fn compare(&self, reader: &Reader) -> Result<BTreeSet<Key>, StorageError> {
-        let mut suspects = BTreeSet::new();
-        let mut right = 0;
-        for kind in key::KINDS {
-            view::for_each(&reader.view, &[kind], &key::end_of(&[kind]), &mut |key, value| {
-                if self.agrees(key, Some(value)) {
-                    right += 1;
-                } else {
-                    suspects.insert(key.clone());
-                }
-                Ok(Go::On)
-            })?;
-        }
-        if right < self.entries.len() {
-            for order in self.orders.keys() {
-                for key in self.keys_of(order) {
-                    if reader.view.get(&key)?.is_none() {
-                        suspects.insert(key);
-                    }
+    if right < recomputed.entries.len() {
+        for order in recomputed.orders.keys() {
+            for key in recomputed.keys_of(order) {
+                if reader.view.get(&key)?.is_none() {
+                    suspects.insert(key);
                 }
             }
         }
-        Ok(suspects)
     }
-
-    fn agrees(&self, key: &Key, kept: Option<&Value>) -> bool {
-        self.entries.get(&hash(key)).copied() == kept.map(|value| hash(value))
-    }
-
-    fn keys_of(&self, order: &OrderId) -> Vec<Key> {
-        let Some(Order { record, places }) = self.orders.get(order) else { return Vec::new() };
-        let events = (1..).zip(places).map(|(version, _)| key::event(order, version));
-        index::entries(record).into_keys().chain(events).collect()
-    }
-
-    fn difference(&self, reader: &Reader, key: &Key, kept: Option<&Value>) -> Difference {
-        let order = order_of(key, kept);
-        let should = self.entries.contains_key(&hash(key));
-        let how = match (should, kept) {
-            (true, None) => "is missing",
-            (true, Some(_)) => "is not what the events say",
-            (false, _) => "is there, and no event accounts for it",
-        };
-        let known = order.as_ref().and_then(|order| self.orders.get(order));
-        let money = match (key.first(), known) {
-            (Some(&key::RECORD), Some(order)) => amounts(&order.record, reader),
-            (Some(&key::RECORD), None) => "money is affected: no such order was ever recorded".to_owned(),
-            (Some(&key::REFUND), _) => "a repeated refund key may be taken for a new one".to_owned(),
-            _ => "no amount is affected".to_owned(),
-        };
-        let what = format!("{} {how}; {money}; close the ledger and delete its index to rebuild it", name_of(key));
-        let last = known.and_then(|order| order.places.last());
-        let position = last.map(|place| reader.history.describe(*place));
-        Difference { order, sequence: None, position, what }
-    }
-
-    fn report(&self, differences: Vec<Difference>) -> CheckReport {
-        let refunds = self.orders.values().map(|order| order.record.refunds.len() as u64).sum();
-        CheckReport { orders: self.orders.len() as u64, refunds, events: self.sequence, differences }
-    }
+    Ok(suspects)
 }
 
-/// How the amounts of a record that is kept differ from those that its events make.
-fn amounts(says: &OrderRecord, reader: &Reader) -> String {
+fn agrees(recomputed: &Recomputed<'_>, key: &Key, kept: Option<&Value>) -> bool {
+    recomputed.entries.get(&hash(key)).copied() == kept.map(|value| hash(value))
+}
+
+fn difference(recomputed: &Recomputed<'_>, reader: &Reader, key: &Key, kept: Option<&Value>) -> Difference {
+    let order = order_of(key, kept);
+    let how = match (recomputed.entries.contains_key(&hash(key)), kept) {
+        (true, None) => "is missing",
+        (true, Some(_)) => "is not what the events say",
+        (false, _) => "is there, and no event accounts for it",
+    };
+    let known = order.as_ref().and_then(|order| recomputed.orders.get(order));
+    let record = known.and_then(|order| order.record.as_ref());
+    let money = match (key.first(), record) {
+        (Some(&key::RECORD), Some(record)) => differing(record, reader),
+        (Some(&key::RECORD), None) => Some("no such order was ever recorded".to_owned()),
+        (Some(&key::REFUND), _) => Some("a repeated refund key may be taken for a new one".to_owned()),
+        _ => None,
+    };
+    let last = known.and_then(|order| order.places.last());
+    let position = last.map(|place| reader.history.describe(*place));
+    Difference { order, sequence: None, position, what: format!("{} {how}", name_of(key)), money, advice: REBUILD }
+}
+
+/// How the amounts of a record that is kept differ from those that its events make; `None`: they do not.
+fn differing(says: &OrderRecord, reader: &Reader) -> Option<String> {
     let Ok(Some(kept)) = records::stored(&reader.view, &says.id) else {
-        return "the record cannot be read".to_owned();
+        return Some("the record cannot be read".to_owned());
     };
-    let of = |record: &OrderRecord| {
-        let (paid, refunded, held) = (record.paid(), record.refunded(), record.held());
-        format!("paid {paid}, refunded {refunded}, held {held}")
-    };
-    let (kept, says) = (of(&kept), of(says));
-    if kept == says { "the amounts agree".to_owned() } else { format!("it has {kept}, and the events say {says}") }
+    let (kept, says) = (amounts(&kept), amounts(says));
+    (kept != says).then(|| format!("it has {kept}, and the events say {says}"))
 }
 
 /// In what words a kind of key is reported.
@@ -244,10 +169,4 @@ fn order_of(key: &[u8], value: Option<&Value>) -> Option<OrderId> {
         _ => return None,
     };
     OrderId::new(order).ok()
-}
-
-fn hash<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut short = [0; N];
-    short.copy_from_slice(&blake3::hash(bytes).as_bytes()[..N]);
-    short
 }

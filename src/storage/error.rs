@@ -79,6 +79,32 @@ pub enum StorageError {
         /// The directory.
         path: PathBuf,
     },
+    /// A new ledger or backup goes into an empty directory only. Nothing was written.
+    #[error("{} is not empty: name a new directory", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A backup or an import into this directory was cut off: it is no ledger.
+    #[error("{} holds an unfinished backup or import: delete it and begin again", path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An export that cannot be taken in. Nothing is left of it that opens as a ledger.
+    #[error("line {line} of the export: {why}; nothing was imported")]
+    BadExport {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// This kind of storage does not do it.
+    #[error("this storage does not {what}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// Not where a page ended.
     #[error("{after:?} is not where a page ended")]
     UnknownPage {
@@ -103,7 +129,16 @@ impl StorageError {
     /// Whether every later write will fail too, until the ledger is opened again (or, in quarantine, adopted).
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self, StorageError::DiskFull { .. } | StorageError::UnknownPage { .. } | StorageError::ReadOnly)
+        !matches!(
+            self,
+            StorageError::DiskFull { .. }
+                | StorageError::UnknownPage { .. }
+                | StorageError::ReadOnly
+                | StorageError::NotEmpty { .. }
+                | StorageError::Unfinished { .. }
+                | StorageError::BadExport { .. }
+                | StorageError::Unsupported { .. }
+        )
     }
 }
 

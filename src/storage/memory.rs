@@ -189,7 +189,7 @@ impl History for Log {
         for number in after + 1..=through {
             let Some(payload) = usize::try_from(number).ok().and_then(|number| self.payload(number)) else { break };
             let place = place_of(usize::try_from(number).unwrap_or(0), &payload);
-            visit(Walked { number, place, payload: &payload })?;
+            visit(Walked { number, place, payload: &payload, link: None })?;
         }
         Ok(())
     }

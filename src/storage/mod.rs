@@ -10,6 +10,7 @@ mod cache;
 mod check;
 pub mod embedded;
 mod error;
+pub(crate) mod export;
 mod group;
 mod index;
 mod key;
@@ -28,11 +29,14 @@ mod state;
 mod token;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use check::{CheckReport, Difference, JournalHead, Noted};
 pub use error::{StorageError, TransactError};
+pub use export::ExportHead;
 pub use quarantine::{Adoption, Quarantine};
 pub use query::{DueRefund, OrderQuery, Page, ScanPage};
 pub use state::{Head, StateHash};
@@ -172,6 +176,13 @@ pub trait Storage: Send + Sync + 'static {
     /// Re-reads everything and compares what is kept with what the events alone say.
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>>;
 
+    /// Copies everything into a new directory, which opens in quarantine; durable before `Ok`, and holds at least what
+    /// was acknowledged before this was called. Commands and reads go on meanwhile.
+    fn backup(&self, to: PathBuf) -> BoxFuture<'_, Result<BackedUp, StorageError>> {
+        drop(to);
+        Box::pin(async { Err(StorageError::Unsupported { what: "back itself up" }) })
+    }
+
     /// Why this storage takes no commands: it was copied or restored, and nobody has adopted it where it
     /// lies. Every command and cursor fails with [`StorageError::Quarantined`] until [`Storage::adopt`].
     fn quarantine(&self) -> Option<Quarantine> {
@@ -191,28 +202,15 @@ pub trait Storage: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 }
 
-/// What a check found.
+/// What a backup holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CheckReport {
-    /// How many orders were recomputed from their events.
-    pub orders: u64,
-    /// How many refunds they have.
-    pub refunds: u64,
-    /// How many events were read.
+pub struct BackedUp {
+    /// The head of the journal in it, as a check of it will find it; `None` where nothing was recorded yet.
+    pub journal: Option<JournalHead>,
+    /// How many events.
     pub events: u64,
-    /// Each difference, in words, with order, sequence and file position where there is one.
-    pub differences: Vec<Difference>,
-}
-
-/// A difference between what is kept and what the events say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The order, where it is about one.
-    pub order: Option<OrderId>,
-    /// The event's sequence, where it is about one.
-    pub sequence: Option<u64>,
-    /// File and byte, where it is about one.
-    pub position: Option<String>,
-    /// What differs, whether money can be affected, and what to do.
-    pub what: String,
+    /// Of how many orders.
+    pub orders: u64,
+    /// How large it is, in bytes.
+    pub bytes: u64,
 }

@@ -1,7 +1,9 @@
 //! Where in the history something lies, and how it is read back.
 
-use super::StorageError;
+use std::path::Path;
+
 use super::key::Value;
+use super::{BackedUp, StorageError};
 
 /// A run of bytes in the history, with its checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,34 @@ pub(crate) struct Walked<'a> {
     pub(crate) place: Place,
     /// Its lines.
     pub(crate) payload: &'a [u8],
+    /// Where the journal's own chain stands after it; `None` in a history that has none.
+    pub(crate) link: Option<Link>,
+}
+
+/// A link of a journal's chain of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// The id of the ledger whose journal it is.
+    pub(crate) ledger: [u8; 16],
+    /// The frame's hash, which covers all frames before it.
+    pub(crate) hash: [u8; 32],
+}
+
+/// What a survey meets, in order.
+pub(crate) enum Piece<'a> {
+    /// A frame of commits.
+    Frame(Walked<'a>),
+    /// What was written here can no longer be read. The next frame, if any, may be some numbers on.
+    Damage(Damage),
+    /// The history ends here in the middle of a write that nobody was told of.
+    Torn(String),
+}
+
+/// A stretch of history that is not what was written.
+pub(crate) struct Damage {
+    /// File and byte.
+    pub(crate) position: String,
+    pub(crate) why: String,
 }
 
 /// The append-only bytes that the index points into.
@@ -71,6 +101,25 @@ pub(crate) trait History: Send + Sync {
         through: u64,
         visit: &mut dyn FnMut(Walked<'_>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError>;
+
+    /// The same beyond damage: what can still be read, and what cannot.
+    ///
+    /// # Errors
+    /// What `visit` answers, a newer format, and IO beside damage.
+    fn survey(
+        &self,
+        after: u64,
+        through: u64,
+        visit: &mut dyn FnMut(Piece<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.walk(after, through, &mut |walked| visit(Piece::Frame(walked)))
+    }
+
+    /// Copies itself, with what belongs to it, into a new directory.
+    fn back_up(&self, to: &Path) -> Result<BackedUp, StorageError> {
+        let _ = to;
+        Err(StorageError::Unsupported { what: "back itself up" })
+    }
 
     /// A place in words: file and byte.
     fn describe(&self, place: Place) -> String;

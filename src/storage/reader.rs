@@ -32,6 +32,9 @@ pub(crate) struct Reader {
     on_the_spot: bool,
 }
 
+/// Reads the line of the entry with that sequence; `None`: it is another one.
+type ReadLine<'a, T> = dyn Fn(u64, Place, &[u8]) -> Result<Option<T>, StorageError> + 'a;
+
 /// A page without a limit.
 const PAGE: usize = 100;
 
@@ -181,12 +184,7 @@ impl Reader {
     }
 
     /// Reads the lines of entries after a sequence. `None`: the line is not the one that it should be.
-    fn by_sequence<T>(
-        &self,
-        after: u64,
-        limit: usize,
-        read: &dyn Fn(u64, Place, &[u8]) -> Result<Option<T>, StorageError>,
-    ) -> Result<Vec<T>, StorageError> {
+    fn by_sequence<T>(&self, after: u64, limit: usize, read: &ReadLine<'_, T>) -> Result<Vec<T>, StorageError> {
         self.by_place(|| {
             let (mut found, mut right) = (Vec::new(), true);
             let start = key::sequence(after.saturating_add(1));

@@ -93,6 +93,13 @@ macro_rules! serve_reads {
             Box::pin(self.reader().beside(move |reader| reader.lines(after, limit)))
         }
 
+        fn backup(
+            &self,
+            to: std::path::PathBuf,
+        ) -> $crate::BoxFuture<'_, Result<$crate::storage::BackedUp, $crate::storage::StorageError>> {
+            Box::pin(self.reader().beside(move |reader| reader.history.back_up(&to)))
+        }
+
         fn newest(&self) -> tokio::sync::watch::Receiver<u64> {
             self.reader().newest()
         }

@@ -1,9 +1,11 @@
 //! The storages: one suite over all of them, then what only the embedded one can do.
 
+mod backup;
 mod beside;
 mod check;
 mod damage;
 mod disk;
+mod export;
 mod faulty;
 pub(crate) mod fixture;
 mod kill;
@@ -11,3 +13,4 @@ mod paging;
 mod reopen;
 mod suite;
 mod tail;
+mod verify;

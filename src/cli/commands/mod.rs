@@ -3,12 +3,15 @@
 
 mod adopt;
 mod approve;
+mod backup;
 mod cancel;
 mod check;
 mod completions;
 mod decode;
 mod demo;
 mod events;
+mod export;
+mod import;
 mod orders;
 mod reconcile;
 mod record;
@@ -56,6 +59,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Resolve(args) => resolve::run(&session()?, args).await,
         Command::Events(args) => events::run(&session()?, &args).await,
         Command::Adopt(args) => adopt::run(&session()?, &args).await,
-        Command::Verify => verify::run(&session()?).await,
+        Command::Verify(args) => verify::run(&session()?, &args).await,
+        Command::Backup(args) => backup::run(&session()?, &args).await,
+        Command::Export(args) => export::run(&session()?, &args).await,
+        Command::Import(args) => import::run(output, &args).await,
     }
 }

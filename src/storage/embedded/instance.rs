@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::os;
+use super::{making, os};
 use crate::domain::Timestamp;
 use crate::storage::Quarantine;
 
@@ -129,9 +129,10 @@ pub(super) fn examine(directory: &Path, known: Option<&str>) -> Standing {
     let quarantined = |why: String| Standing::Quarantined(Quarantine { path: directory.to_owned(), why });
     let (written, here) = match read(&directory.join(NAME)) {
         Ok(read) => read,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match known {
-            None => return Standing::Unsaid,
-            Some(_) => return quarantined(format!("its file {NAME} is missing")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match (making::origin(directory), known) {
+            (Some(origin), _) => return quarantined(origin),
+            (None, Some(_)) => return quarantined(format!("its file {NAME} is missing")),
+            (None, None) => return Standing::Unsaid,
         },
         Err(error) => return quarantined(format!("its file {NAME} cannot be read: {error}")),
     };

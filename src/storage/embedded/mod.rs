@@ -11,11 +11,15 @@
 //! | `frame` | the journal's format |
 //! | `disk` | the files under it, as a trait that tests can fill with faults |
 //! | `segments` | reading it, and telling a torn end from damage |
+//! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
 //! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
+//! | `making` | a directory that becomes a ledger all at once, or not at all |
+//! | `backup`, `import` | the two ways to make one from another |
+//! | `inspect`, `export` | checks and exports from outside |
 //! | `read_only` | onlookers, from the journal alone |
 //! | `tail` | onlookers who wait for what comes next |
 //! | `simulated` | the journal and its writer alone, in one task over a disk of a test's own |
@@ -24,20 +28,26 @@
 //! Start reading at [`Embedded`], then `writer`.
 
 mod adopt;
+mod backup;
 mod checkpoint;
 mod command;
 pub mod disk;
+mod export;
 mod frame;
+mod import;
 mod index;
 mod indexer;
+mod inspect;
 mod instance;
 mod journal;
+mod making;
 mod open;
 mod os;
 mod owner;
 mod read_only;
 mod segments;
 mod simulated;
+mod survey;
 mod tail;
 mod tree;
 mod writer;
@@ -48,9 +58,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::backup::backup;
 use self::command::Command;
 use self::disk::Disk;
+pub use self::export::export;
+pub use self::import::import;
 use self::indexer::Backlog;
+pub use self::inspect::verify;
 use self::instance::{Instance, Standing};
 use self::open::Opened;
 pub use self::read_only::ReadOnly;

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::making;
 use crate::storage::StorageError;
 
 /// The lock on a ledger's directory; given back when dropped, also by a process that is killed.
@@ -58,6 +59,7 @@ fn holder(mut file: File) -> String {
 
 /// The directory a ledger lives in, made where it is missing.
 pub(super) fn make_directory(directory: &Path) -> Result<PathBuf, StorageError> {
+    making::refuse_unfinished(directory)?;
     let journal = directory.join("journal");
     let failed = |doing, path: &Path| {
         let path = path.to_owned();

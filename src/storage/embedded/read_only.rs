@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::disk::Directory;
 use super::instance::{self, Standing};
+use super::making;
 use super::segments::Segments;
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
@@ -30,10 +31,7 @@ pub struct ReadOnly {
 impl ReadOnly {
     pub(super) fn open(directory: &Path) -> Result<ReadOnly, StorageError> {
         let none = || StorageError::NoLedger { path: directory.to_owned() };
-        let journal = directory.join("journal");
-        if !journal.is_dir() {
-            return Err(none());
-        }
+        let journal = making::journal_of(directory)?;
         let segments = Arc::new(Segments::new(Arc::new(Directory::new(&journal)), &journal));
         segments.last_begun()?.ok_or_else(none)?;
         let history: Arc<dyn History> = segments.clone();

@@ -9,12 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::backup;
 use super::disk::{Access, Disk, SegmentFile};
 use super::frame;
 use super::frame::{FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader};
-use crate::storage::StorageError;
+use super::survey::Survey;
 use crate::storage::lock::locked;
-use crate::storage::place::{History, Place, Walked};
+use crate::storage::place::{History, Link, Piece, Place, Walked};
+use crate::storage::{BackedUp, StorageError};
 
 /// The segments of one journal.
 pub(super) struct Segments {
@@ -29,6 +31,8 @@ pub(super) struct FrameAt<'a> {
     pub(super) segment: u32,
     pub(super) offset: u64,
     pub(super) payload: &'a [u8],
+    /// Where the chain stands after it.
+    pub(super) link: Link,
 }
 
 impl FrameAt<'_> {
@@ -73,6 +77,11 @@ impl Segments {
         format!("{segment:08}.tbj")
     }
 
+    /// The directory they lie in.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub(super) fn path(&self, segment: u32) -> PathBuf {
         self.directory.join(Segments::name(segment))
     }
@@ -85,14 +94,25 @@ impl Segments {
         StorageError::Damaged { path: self.path(segment), position, why: why.into() }
     }
 
-    /// The number of the last segment that was begun; `None` where no journal was.
-    pub(super) fn last_begun(&self) -> Result<Option<u32>, StorageError> {
+    /// The numbers of the segments that are there, sorted.
+    pub(super) fn ids(&self) -> Result<Vec<u32>, StorageError> {
         let doing = "list the files of";
         let names =
             self.disk.list().map_err(|source| StorageError::Io { doing, path: self.directory.clone(), source })?;
         let number = |name: &String| name.strip_suffix(".tbj")?.parse().ok().filter(|id| Segments::name(*id) == *name);
         let mut ids: Vec<u32> = names.iter().filter_map(number).collect();
         ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// A place in words.
+    pub(super) fn at(&self, segment: u32, offset: u64) -> String {
+        format!("{} byte {offset}", self.path(segment).display())
+    }
+
+    /// The number of the last segment that was begun; `None` where no journal was.
+    pub(super) fn last_begun(&self) -> Result<Option<u32>, StorageError> {
+        let ids = self.ids()?;
         if let Some((missing, _)) = (1..).zip(&ids).find(|(want, have)| want != *have) {
             return Err(self.damaged(missing, 0, "the file is missing"));
         }
@@ -105,7 +125,7 @@ impl Segments {
     }
 
     /// Whether a segment has a header. One that has none must be blank: set aside, or torn when it was begun.
-    fn is_begun(&self, segment: u32) -> Result<bool, StorageError> {
+    pub(super) fn is_begun(&self, segment: u32) -> Result<bool, StorageError> {
         match self.header(segment)? {
             Ok(_) => Ok(true),
             Err(HeaderFault::Newer(found)) => {
@@ -233,12 +253,13 @@ impl Segments {
                 let (path, position) = (self.path(segment), offset as u64);
                 return Err(StorageError::Unreadable { path, position, why: format!("a frame of kind {kind}") });
             }
-            visit(FrameAt { header, segment, offset: offset as u64, payload })?;
-            starts.push((header.number, offset as u64));
-            proven = proven.max(header.synced_through);
             let whole = FRAME_HEADER + payload.len();
             chain.number = header.number;
             chain.hash = frame::hash(&bytes[offset..offset + whole]);
+            let link = Link { ledger: chain.ledger, hash: chain.hash };
+            visit(FrameAt { header, segment, offset: offset as u64, payload, link })?;
+            starts.push((header.number, offset as u64));
+            proven = proven.max(header.synced_through);
             offset += whole;
         }
         let torn = self.torn(segment, bytes, offset, chain.number + 1, is_last)?;
@@ -327,7 +348,7 @@ impl History for Segments {
             if frame.header.kind != Kind::Commit || number <= after || number > through {
                 return Ok(());
             }
-            visit(Walked { number, place: frame.place(), payload: frame.payload })
+            visit(Walked { number, place: frame.place(), payload: frame.payload, link: Some(frame.link) })
         })?;
         if end.chain.number < through && through != u64::MAX {
             let why = format!("it ends with frame {}, and frame {through} was written", end.chain.number);
@@ -336,8 +357,21 @@ impl History for Segments {
         Ok(())
     }
 
+    fn survey(
+        &self,
+        after: u64,
+        through: u64,
+        visit: &mut dyn FnMut(Piece<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        Survey::new(self, after, through, visit).run()
+    }
+
+    fn back_up(&self, to: &Path) -> Result<BackedUp, StorageError> {
+        backup::copy(self, to)
+    }
+
     fn describe(&self, place: Place) -> String {
-        format!("{} byte {}", self.path(place.segment).display(), place.offset)
+        self.at(place.segment, place.offset)
     }
 
     fn unreadable(&self, place: Place, why: String) -> StorageError {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::disk::Directory;
 use super::frame::{self, FRAME_HEADER, FrameHeader, Kind, SEGMENT_HEADER, SegmentHeader};
+use super::making;
 use super::segments::{Chain, Segments};
 use crate::domain::Entry;
 use crate::storage::StorageError;
@@ -56,10 +57,7 @@ impl Tail {
     pub fn open(directory: impl AsRef<Path>, after: u64) -> Result<Tail, StorageError> {
         let directory = directory.as_ref();
         let none = || StorageError::NoLedger { path: directory.to_owned() };
-        let journal = directory.join("journal");
-        if !journal.is_dir() {
-            return Err(none());
-        }
+        let journal = making::journal_of(directory)?;
         let segments = Segments::new(Arc::new(Directory::new(&journal)), &journal);
         let last = segments.last_begun()?.ok_or_else(none)?;
         let mut at = begin_of(&segments, 1)?;

@@ -9,7 +9,7 @@ use tillbook::storage::{Storage, StorageError};
 use super::fixture::*;
 
 /// Where the frames of a segment lie, read by the documented format: offset and length.
-fn frames(segment: &Path) -> Vec<(usize, usize)> {
+pub(super) fn frames(segment: &Path) -> Vec<(usize, usize)> {
     let bytes = std::fs::read(segment).expect("readable");
     let mut offset = 80;
     let mut frames = Vec::new();
@@ -24,12 +24,12 @@ fn frames(segment: &Path) -> Vec<(usize, usize)> {
     frames
 }
 
-fn segment(directory: &Path, number: u32) -> PathBuf {
+pub(super) fn segment(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("journal/{number:08}.tbj"))
 }
 
 /// Every file under a directory with its bytes, but for the lock, which names who asked last.
-fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
@@ -46,7 +46,7 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for (path, bytes) in contents(from) {
         let path = to.join(path.strip_prefix(from).expect("below"));
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
