@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tillbook::clients::credential::StaticSecret;
 use tillbook::clients::http::HttpSettings;
-use tillbook::clients::{fubei, hydrogen, trade_order};
 use tillbook::domain::{DeviceName, Timestamp};
 use tillbook::gateway::Gateway;
 use tillbook::sandbox::{Sandbox, Upstream};
@@ -15,10 +13,9 @@ use tillbook::{AccountName, AccountSettings, Ledger};
 use crate::crash::Crashing;
 use crate::dice::Dice;
 use crate::disk::{Cut, SimDisk};
+use crate::gateways::gateway_over;
 use crate::life::{Diary, Doom, Life};
 use crate::network::{DeviceClock, Network};
-
-pub(crate) const UPSTREAMS: [Upstream; 3] = [Upstream::Fubei, Upstream::TradeOrder, Upstream::Hydrogen];
 
 /// When simulations begin, in unix seconds: a morning in Beijing.
 pub(crate) const START_S: i64 = 1_768_442_400;
@@ -104,25 +101,9 @@ impl Device {
     }
 
     fn gateway(&self, upstream: Upstream) -> Arc<dyn Gateway> {
-        let known = self.sandbox.credentials();
-        let secret = |text: String| Arc::new(StaticSecret::new(text));
         let mut http = HttpSettings::new(self.sandbox.base_url());
         http.route = Some(self.network.used_by(&self.life, &self.clock));
-        match upstream {
-            Upstream::Fubei => {
-                let settings = fubei::FubeiSettings::new(http, known.fubei_app_id, secret(known.fubei_secret));
-                Arc::new(fubei::FubeiGateway::new(settings).expect("usable settings"))
-            }
-            Upstream::TradeOrder => {
-                let settings = trade_order::TradeOrderSettings::new(http, secret(known.trade_order_token));
-                Arc::new(trade_order::TradeOrderGateway::new(settings).expect("usable settings"))
-            }
-            Upstream::Hydrogen => {
-                let (token, function) = (secret(known.hydrogen_token), secret(known.function_secret));
-                let settings = hydrogen::HydrogenSettings::new(http, known.hydrogen_client_id, token, function);
-                Arc::new(hydrogen::HydrogenGateway::new(settings).expect("usable settings"))
-            }
-        }
+        gateway_over(http, self.sandbox.credentials(), upstream)
     }
 }
 

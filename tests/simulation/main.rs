@@ -9,6 +9,8 @@ mod crash;
 mod device;
 mod dice;
 mod disk;
+#[path = "../it/support/gateways.rs"]
+mod gateways;
 mod judge;
 mod life;
 mod network;

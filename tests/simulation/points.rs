@@ -6,13 +6,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tillbook::sandbox::{Fault, FaultKind, NewOrder, Operation, OrderHandle, Sandbox, Settlement, Upstream};
+use tillbook::sandbox::{Fault, FaultKind, NewOrder, OrderHandle, Sandbox, Settlement, Upstream};
 use tillbook::{AccountSettings, Error, Money, RefundKey, RefundRequest, RefundState, Requested, Sending, SyncOptions};
 use tokio::time::sleep;
 
-use crate::device::{Device, Maker, START_S, UPSTREAMS, account};
+use crate::device::{Device, Maker, START_S, account};
 use crate::dice::Dice;
 use crate::disk::Cut;
+use crate::gateways::{UPSTREAMS, refund_of};
 use crate::judge;
 use crate::life::{Diary, Doom, Failing, Fate, Of};
 use crate::side_by_side::{alone, each};
@@ -100,14 +101,6 @@ const SCENES: [Scene; 8] =
     [Scene::Fetch, Scene::Ask, Scene::Sync, Scene::Wait, Scene::Release, Scene::Sync, Scene::Days, Scene::Sync];
 
 const KEY: &str = "k-1";
-
-fn refund_of(upstream: Upstream) -> Operation {
-    match upstream {
-        Upstream::Fubei => Operation::FubeiRefund,
-        Upstream::TradeOrder => Operation::TradeOrderRefund,
-        Upstream::Hydrogen => Operation::FunctionRefund,
-    }
-}
 
 impl Cell {
     async fn live(self) -> End {

@@ -9,8 +9,9 @@ use tillbook::{AccountSettings, OrderRecord, Refund, RefundState, Ruling, SyncOp
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::device::{Maker, START_S, UPSTREAMS, account};
+use crate::device::{Maker, START_S, account};
 use crate::dice::Dice;
+use crate::gateways::UPSTREAMS;
 use crate::judge;
 use crate::life::Diary;
 use crate::network::Weather;

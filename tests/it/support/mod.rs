@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod crash;
 pub(crate) mod desk;
+pub(crate) mod gateways;
 pub(crate) mod kill;
 pub(crate) mod life;
 pub(crate) mod lister;

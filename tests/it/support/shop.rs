@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tillbook::clients::credential::StaticSecret;
+use tillbook::clients::fubei;
 use tillbook::clients::http::HttpSettings;
-use tillbook::clients::{fubei, hydrogen, trade_order};
 use tillbook::gateway::Gateway;
-use tillbook::sandbox::{Credentials, NewOrder, Operation, OrderHandle, Sandbox, Upstream};
+use tillbook::sandbox::{Credentials, NewOrder, OrderHandle, Sandbox, Upstream};
 use tillbook::{
     AccountName, AccountSettings, Error, Ledger, Money, OrderRecord, RefundKey, RefundRequest, RefundState, Refunded,
     Repeat, Requested, Sending, SyncOptions, SyncReport, Wanted,
 };
 
-pub(crate) const UPSTREAMS: [Upstream; 3] = [Upstream::Fubei, Upstream::TradeOrder, Upstream::Hydrogen];
+use super::gateways::gateway_over;
+pub(crate) use super::gateways::{UPSTREAMS, refund_of};
 
 pub(crate) struct Shop {
     pub(crate) sandbox: Arc<Sandbox>,
@@ -107,33 +108,8 @@ pub(crate) fn gateway(sandbox: &Sandbox, upstream: Upstream) -> Arc<dyn Gateway>
 
 /// The same, which waits so long for an answer.
 pub(crate) fn gateway_within(sandbox: &Sandbox, upstream: Upstream, timeout: Duration) -> Arc<dyn Gateway> {
-    let known = sandbox.credentials();
-    let secret = |text: String| Arc::new(StaticSecret::new(text));
     let http = HttpSettings { timeout, connect_timeout: timeout / 3, ..HttpSettings::new(sandbox.base_url()) };
-    match upstream {
-        Upstream::Fubei => {
-            let settings = fubei::FubeiSettings::new(http, known.fubei_app_id, secret(known.fubei_secret));
-            Arc::new(fubei::FubeiGateway::new(settings).expect("usable settings"))
-        }
-        Upstream::TradeOrder => {
-            let settings = trade_order::TradeOrderSettings::new(http, secret(known.trade_order_token));
-            Arc::new(trade_order::TradeOrderGateway::new(settings).expect("usable settings"))
-        }
-        Upstream::Hydrogen => {
-            let (token, function) = (secret(known.hydrogen_token), secret(known.function_secret));
-            let settings = hydrogen::HydrogenSettings::new(http, known.hydrogen_client_id, token, function);
-            Arc::new(hydrogen::HydrogenGateway::new(settings).expect("usable settings"))
-        }
-    }
-}
-
-/// The operation by which that upstream is asked to move money.
-pub(crate) fn refund_of(upstream: Upstream) -> Operation {
-    match upstream {
-        Upstream::Fubei => Operation::FubeiRefund,
-        Upstream::TradeOrder => Operation::TradeOrderRefund,
-        Upstream::Hydrogen => Operation::FunctionRefund,
-    }
+    gateway_over(http, sandbox.credentials(), upstream)
 }
 
 /// Fubei at that address, with the credentials that every new sandbox knows.
