@@ -13,14 +13,8 @@ pub(crate) fn refund_answer(failure: &Failure, ended_at: Timestamp) -> Answer {
     let (outcome, blocked) = match failure {
         // Nothing was sent either way; told apart because a person must mend this one.
         Failure::NoCredentials { .. } => (Outcome::Blocked, Some(BlockReason::Credentials)),
-        Failure::NotPermitted { .. } | Failure::NotBuilt { .. } | Failure::NotConnected { .. } => {
-            (Outcome::NotSent, None)
-        }
-        Failure::TimedOut
-        | Failure::Lost { .. }
-        | Failure::BrokenOff { .. }
-        | Failure::Status { .. }
-        | Failure::Unread { .. } => (Outcome::InDoubt, None),
+        failure if failure.may_have_arrived() => (Outcome::InDoubt, None),
+        _ => (Outcome::NotSent, None),
     };
     Answer { blocked, code: code_of(failure), message: Some(failure.to_string()), ..Answer::new(outcome, ended_at) }
 }
