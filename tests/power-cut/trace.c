@@ -5,7 +5,8 @@
  * TILLBOOK_TRACE        the file that is appended to
  * TILLBOOK_TRACE_UNDER  the directory that is watched, as an absolute path without links
  * TILLBOOK_TRACE_BOOT   a file that is read in place of the boot's id: every life of the machine has its own
- * TILLBOOK_TRACE_DIES   the number of the traced operation before which the process kills itself (none if not set)
+ * TILLBOOK_TRACE_DIES   after so many operations (what is printed does not count) the process kills itself; or "n+k":
+ *                       k operations after the n-th change of a name, those in directories index-* not counted
  *
  * A record: operation (1 byte), inode (8), offset or length (8), length of the path (4), length of the bytes (4), path,
  * bytes; numbers little endian. Operations:
@@ -38,11 +39,13 @@ static int trace = -1;
 static const char *under, *boot;
 static size_t under_length;
 static dev_t device; /* inodes are told apart on one file system alone */
-static long dies = -1, operations;
+static long dies = -1, operations;                     /* of all */
+static long dies_after_name = -1, names, since_name; /* of those not of an index */
 
 /* The inodes of files opened under the directory; a file elsewhere that is given one of them again takes it off. */
 enum { MOST_FILES = 4096 };
 static ino_t watched[MOST_FILES];
+static char of_index[MOST_FILES];
 
 #define REAL(name) ({ static __typeof__(&name) real; if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name); real; })
 
@@ -52,7 +55,9 @@ __attribute__((constructor)) static void begin(void) {
     boot = getenv("TILLBOOK_TRACE_BOOT");
     if (!file || !under) return;
     under_length = strlen(under);
-    if (number) dies = atol(number);
+    const char *plus = number ? strchr(number, '+') : NULL;
+    if (number) dies = atol(plus ? plus + 1 : number);
+    if (plus) dies_after_name = atol(number);
     struct stat is;
     if (stat(under, &is) != 0) { perror(under); _exit(99); }
     device = is.st_dev;
@@ -81,6 +86,10 @@ static void record(char what, ino_t inode, uint64_t number, const char *path, co
     unsigned char *line = malloc(size);
     uint64_t node = inode;
     if (!line) abort();
+    if (what != 'a') operations++;
+    int indexed = path ? strstr(path, "/index-") != NULL : inode && place_of(inode) && of_index[place_of(inode) - watched];
+    if (what != 'a' && !indexed) since_name++;
+    if ((what == 'c' || what == 'd' || what == 'r') && !indexed) { names++; since_name = 0; }
     line[0] = what;
     memcpy(line + 1, &node, 8);
     memcpy(line + 9, &number, 8);
@@ -99,7 +108,8 @@ static void record(char what, ino_t inode, uint64_t number, const char *path, co
 /* What is about to be done to a watched file or name has its turn; the process may die in front of it. */
 static void enter(void) {
     pthread_mutex_lock(&turn);
-    if (dies >= 0 && ++operations > dies) kill(getpid(), SIGKILL);
+    int is_time = dies_after_name < 0 ? operations >= dies : names == dies_after_name && since_name >= dies;
+    if (dies >= 0 && is_time) kill(getpid(), SIGKILL);
 }
 
 static void leave(void) {
@@ -128,6 +138,7 @@ static int opened(int at, const char *path, int flags, mode_t mode) {
         if (!place_of(is.st_ino)) {
             if (!place_of(0)) abort();
             *place_of(0) = is.st_ino;
+            of_index[place_of(is.st_ino) - watched] = strstr(path, "/index-") != NULL;
         }
         if (makes) record('c', is.st_ino, 0, path, NULL, 0);
         else if (flags & O_TRUNC) record('l', is.st_ino, 0, NULL, NULL, 0);

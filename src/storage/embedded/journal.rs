@@ -116,6 +116,8 @@ impl Journal {
             let file = self.segments.disk.open(&Segments::name(next), Access::Write);
             let file = file.map_err(|e| self.segments.failed("open", next, e))?;
             let size = file.length().map_err(|e| self.segments.failed("read", next, e))?;
+            // Who made it may have died before the list was synced: what is written there would go with its name.
+            self.segments.disk.sync_list().map_err(|e| self.segments.failed("sync the directory of", next, e))?;
             self.spare = Some((file, size));
         }
         Ok(())

@@ -161,6 +161,12 @@ impl Disk {
         self.pending.push(change);
     }
 
+    /// Whether a cut could take back names other than those of the index, which may.
+    pub(super) fn has_names_at_stake(&self) -> bool {
+        let is_index = |path: &Path| path.to_string_lossy().starts_with("index-");
+        self.pending.iter().any(|change| !is_index(change.path()))
+    }
+
     /// Writes into an empty directory what a cut now would leave.
     pub(super) fn write(&self, directory: &Path, mut luck: Luck<'_>) {
         for (name, node) in self.names_after(&mut luck) {
@@ -203,9 +209,13 @@ impl Disk {
 }
 
 impl Change {
-    fn is_in(&self, directory: &Path) -> bool {
+    fn path(&self) -> &Path {
         let (Change::Made(path, _) | Change::Gone(path) | Change::Renamed { to: path, .. }) = self;
-        path.parent() == Some(directory)
+        path
+    }
+
+    fn is_in(&self, directory: &Path) -> bool {
+        self.path().parent() == Some(directory)
     }
 
     fn make(&self, names: &mut Names) {

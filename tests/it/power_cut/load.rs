@@ -23,7 +23,7 @@ pub(super) const ACKNOWLEDGED: &str = "acknowledged ";
 /// Small segments and caches, so that a short life has many.
 pub(super) fn options() -> EmbeddedOptions {
     let mut options = fixture::options();
-    (options.segment_bytes, options.cache_bytes) = (16 << 10, Some(1 << 20));
+    (options.segment_bytes, options.cache_bytes) = (48 << 10, Some(1 << 20));
     options
 }
 
