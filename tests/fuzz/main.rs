@@ -17,6 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use peak_alloc::PeakAlloc;
+use tillbook::DeviceName;
+use tillbook::clients::decode::decode;
+use tillbook::storage::embedded::{Embedded, EmbeddedOptions, Tail};
 
 use bodies::Memory;
 use mutator::{Random, mutate};
@@ -50,6 +53,14 @@ fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|file| (file.clone(), fs::read(file).expect("readable"))).collect()
 }
 
+/// The memory that something takes above what is in use already, in bytes.
+fn memory_of(act: impl FnOnce()) -> usize {
+    ALLOCATED.reset_peak_usage();
+    let before = ALLOCATED.current_usage();
+    act();
+    ALLOCATED.peak_usage().saturating_sub(before)
+}
+
 /// What was counted.
 #[derive(Default)]
 struct Count {
@@ -61,10 +72,10 @@ struct Count {
 impl Count {
     /// Runs the body on one input; on a panic, or too much memory or time, the input is kept and named.
     fn run(&mut self, name: &str, body: fn(&[u8]), may: Memory, input: &[u8], what: &str) {
-        ALLOCATED.reset_peak_usage();
-        let (before, since) = (ALLOCATED.current_usage(), Instant::now());
-        let run = catch_unwind(AssertUnwindSafe(|| body(input)));
-        let (took, memory) = (since.elapsed(), ALLOCATED.peak_usage().saturating_sub(before));
+        let since = Instant::now();
+        let mut run = Ok(());
+        let memory = memory_of(|| run = catch_unwind(AssertUnwindSafe(|| body(input))));
+        let took = since.elapsed();
         self.inputs += 1;
         self.most_bytes = self.most_bytes.max(memory);
         self.slowest = self.slowest.max(took);
@@ -128,7 +139,7 @@ fn answers_of_any_bytes_are_read_or_refused_by_every_operation() {
 
 #[test]
 fn journals_of_any_bytes_are_read_alike_by_all_or_refused_unchanged() {
-    fuzz("journal", bodies::journal::body, bodies::journal::MEMORY, Mutations(60));
+    fuzz("journal", bodies::journal::body, bodies::journal::MEMORY, Mutations(200));
 }
 
 #[test]
@@ -146,4 +157,59 @@ fn a_till_answers_requests_of_any_bytes() {
 #[test]
 fn a_client_reads_or_refuses_answers_of_any_bytes() {
     fuzz("answer", bodies::socket::answer, bodies::socket::MEMORY, Mutations(100));
+}
+
+#[test]
+fn a_list_of_millions_of_rows_is_refused_before_it_takes_gigabytes() {
+    let _turn = turn();
+    let now = tillbook::Timestamp::EPOCH;
+    for row in ["{}", "null", "[]"] {
+        // As long as an answer may be.
+        let rows = vec![row; (16 << 20) / (row.len() + 1) - 100].join(",");
+        for (gateway, operation, body) in [
+            ("fubei", "order.bill", format!("{{\"result_code\":200,\"data\":{{\"list\":[{rows}]}}}}")),
+            ("trade_order", "order.list", format!("{{\"code\":0,\"data\":[{rows}]}}")),
+            ("trade_order", "refund.list", format!("{{\"code\":0,\"data\":[{rows}]}}")),
+            ("hydrogen", "order.list", format!("{{\"meta\":{{}},\"objects\":[{rows}]}}")),
+        ] {
+            let mut refusal = String::new();
+            let memory = memory_of(|| match decode(gateway, operation, body.as_bytes(), now) {
+                Ok(decoded) => panic!("{gateway} {operation} read millions of rows: {:.80}", format!("{decoded:?}")),
+                Err(error) => refusal = error.to_string(),
+            });
+            assert!(refusal.contains("100000 rows"), "{gateway} {operation}: {refusal}");
+            // Most of it is what a JSON value takes for each `null` that hydrogen's wrapping is looked for among.
+            assert!(memory < 32 * body.len(), "{gateway} {operation} took {memory} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_segment_longer_than_any_is_refused_unread_by_all() {
+    let _turn = turn();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let journal = directory.path().join("journal");
+    fs::create_dir(&journal).expect("made");
+    // Nothing but a hole.
+    let segment = fs::File::create(journal.join("00000001.tbj")).and_then(|file| file.set_len(1 << 40));
+    segment.expect("a file system with holes");
+    let options = EmbeddedOptions::new(DeviceName::new("till-3").expect("a name"));
+    let mut refusals = Vec::new();
+    let memory = memory_of(|| {
+        refusals.extend(Embedded::open_read_only(directory.path()).err());
+        refusals.extend(Tail::open(directory.path(), 0).err());
+        refusals.extend(Embedded::open(directory.path(), &options).err());
+    });
+    let why = "it has 1099511627776 bytes, and no segment has more than 1073741824";
+    assert_eq!(refusals.len(), 3);
+    assert!(refusals.iter().all(|refusal| refusal.to_string().contains(why)), "{refusals:?}");
+    assert!(memory < 1 << 20, "{memory} bytes");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_line_without_an_end_is_not_gathered() {
+    let _turn = turn();
+    let endless = vec![b' '; 8 << 20];
+    assert!(memory_of(|| bodies::socket::request(&endless)) < 1 << 20, "a till gathers what no request is");
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::disk::{Access, SegmentFile};
 use super::frame::{self, FRAME_HEADER, FrameHeader, Kind, SEGMENT_HEADER, SegmentHeader};
 use super::os;
-use super::segments::{Chain, End, Segments};
+use super::segments::{Chain, End, LARGEST_SEGMENT, Segments};
 use crate::storage::StorageError;
 use crate::storage::group::Room;
 use crate::storage::place::Place;
@@ -149,6 +149,10 @@ impl Journal {
             return Err(StorageError::Poisoned { why: why.clone() });
         }
         let length = (FRAME_HEADER + payload.len()) as u64;
+        if length > LARGEST_SEGMENT - SEGMENT_HEADER as u64 {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("a frame of {length} bytes"));
+            return Err(self.segments.failed("append to", self.segment, error));
+        }
         let reserve = match room {
             Room::Free => SET_ASIDE + PER_ATTEMPT * sending,
             Room::Reserved => 0,
