@@ -265,3 +265,21 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::embedded::disk::Directory;
+
+    #[test]
+    fn a_frame_that_no_segment_could_hold_is_refused_and_the_journal_goes_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let segments = Arc::new(Segments::new(Arc::new(Directory::new(directory.path())), directory.path()));
+        let mut journal = Journal::create(segments, 16 << 10).expect("created");
+        let huge = vec![0; 1 << 30];
+        let refused = journal.append(Kind::Commit, &huge, Room::Free, 0).expect_err("refused");
+        assert_eq!(words(&refused), format!("append to {}: a frame of 1073741888 bytes", journal.path().display()));
+        let (number, _) = journal.append(Kind::Commit, b"{}", Room::Free, 0).expect("appended");
+        assert_eq!(number, 1);
+    }
+}
