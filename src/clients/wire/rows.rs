@@ -73,9 +73,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Rows<T> {
     }
 }
 
-/// How many rows a list may have. A page has a hundred, a day's bill some thousands; millions of empty rows in a body
-/// of some megabytes would take gigabytes of memory.
-const MOST_ROWS: usize = 100_000;
+/// How many rows a list may have. A page has a hundred, a busy shop's day some thousands; the millions of empty rows
+/// that fit into an answer of 16 MiB would take gigabytes of memory.
+const MOST_ROWS: usize = 50_000;
 
 /// Rows that are not read yet.
 struct Listed<'a>(Vec<&'a RawValue>);
