@@ -230,3 +230,52 @@ pub(crate) fn settings(account: &Account) -> AccountSettings {
         calls_per_minute: account.calls_per_minute,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_an_account_says_reaches_the_ledger() {
+        let text = r#"
+            [accounts.shop-1]
+            gateway = "fubei"
+            base_url = "http://127.0.0.1:8100"
+            app_id = "20990101"
+            secret = { env = "FUBEI_SECRET" }
+            refund_interval = "0s"
+            refund_window = "90d"
+            probe_schedule = ["30s", "2m"]
+            calls_per_minute = 600
+            hold_above = "500.00"
+            provisional_for = "2d"
+            review_after = "72h"
+            resend_after_silence = "never"
+            [accounts.shop-2]
+            gateway = "trade_order"
+            base_url = "http://127.0.0.1:8100"
+            token = { file = "keys/token" }
+            resend_after_silence = "30d"
+        "#;
+        let Ok(config) = Config::parse(Path::new("tillbook.toml"), text) else { panic!("it is in order") };
+        let of = |name| {
+            let account = config.accounts.get(&AccountName::new(name).expect("a name"));
+            settings(account.expect("an account"))
+        };
+        let days = |count: u64| Some(Duration::from_secs(count * 86_400));
+        let want = AccountSettings {
+            refund_window: days(90),
+            refund_interval: Some(Duration::ZERO),
+            hold_above: Some("500.00".parse().expect("an amount")),
+            provisional_for: days(2),
+            review_after: days(3),
+            probe_schedule: Some(vec![Duration::from_secs(30), Duration::from_secs(120)]),
+            calls_per_minute: Some(600),
+            ..AccountSettings::default()
+        };
+        assert_eq!(of("shop-1"), want);
+        assert_eq!(of("shop-2"), AccountSettings { resend_after_silence: days(30), ..AccountSettings::default() });
+    }
+}

@@ -16,6 +16,8 @@ mod ledger_sync;
 mod limited;
 mod matrix;
 mod outside;
+#[cfg(unix)]
+mod power_cut;
 mod provisional;
 mod pull;
 mod put_back;

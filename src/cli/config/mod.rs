@@ -81,7 +81,10 @@ impl Config {
     }
 
     /// Reads the text of a file.
-    fn parse(path: &Path, text: &str) -> Result<Config, Failure> {
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, Failure> {
         let source = Source { path, text };
         // The parser's own display quotes the line, and a line may hold a secret: only its message is shown.
         let root = DeTable::parse(text).map_err(|error| {

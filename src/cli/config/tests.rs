@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use tillbook::AccountSettings;
-
 use super::*;
 
 const GOOD: &str = r#"
@@ -56,29 +54,6 @@ fn paths_are_relative_to_the_file_and_defaults_are_filled_in() {
         if path == Path::new("etc/keys/token")));
     assert!(matches!(&shop("shop-3").upstream, Upstream::Hydrogen { refund_function, orders: OrdersBy::Function, .. }
         if refund_function == "tillbook"));
-}
-
-#[test]
-fn what_an_account_says_reaches_the_ledger() {
-    let config = parse(GOOD).expect("a configuration");
-    let settings = |name| {
-        let account = config.account(&AccountName::new(name).expect("a name")).expect("an account");
-        crate::cli::session::settings(account)
-    };
-    let days = |count: u64| Some(Duration::from_secs(count * 86_400));
-    let want = AccountSettings {
-        refund_window: days(90),
-        refund_interval: Some(Duration::ZERO),
-        hold_above: Some("500.00".parse().expect("an amount")),
-        provisional_for: days(2),
-        review_after: days(3),
-        probe_schedule: Some(vec![Duration::from_secs(30), Duration::from_secs(120)]),
-        calls_per_minute: Some(600),
-        ..AccountSettings::default()
-    };
-    assert_eq!(settings("shop-1"), want);
-    assert_eq!(settings("shop-2"), AccountSettings { resend_after_silence: days(30), ..AccountSettings::default() });
-    assert_eq!(settings("shop-3"), AccountSettings::default());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A list whose bad rows do not lose it.
 
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -65,9 +67,41 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Rows<T> {
             }
             _ => return Err(de::Error::custom("expected a list of rows")),
         };
-        let list: Vec<&RawValue> = serde_json::from_str(list)
+        let Listed(list) = serde_json::from_str(list)
             .map_err(|error| de::Error::custom(format!("a text where a list is expected holds no list: {error}")))?;
         Ok(Rows::read(&list))
+    }
+}
+
+/// How many rows a list may have. A page has a hundred, a busy shop's day some thousands; the millions of empty rows
+/// that fit into an answer of 16 MiB would take gigabytes of memory.
+const MOST_ROWS: usize = 50_000;
+
+/// Rows that are not read yet.
+struct Listed<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Listed<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rows;
+        impl<'de> Visitor<'de> for Rows {
+            type Value = Listed<'de>;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(to, "a list of at most {MOST_ROWS} rows")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Listed<'de>, A::Error> {
+                let mut rows = Vec::new();
+                while let Some(row) = list.next_element()? {
+                    if rows.len() == MOST_ROWS {
+                        return Err(de::Error::custom(format!("more than {MOST_ROWS} rows in one list")));
+                    }
+                    rows.push(row);
+                }
+                Ok(Listed(rows))
+            }
+        }
+        deserializer.deserialize_seq(Rows)
     }
 }
 

@@ -122,9 +122,9 @@ impl FrameHeader {
     /// The frame's bytes.
     ///
     /// # Panics
-    /// Never: a payload beyond 4 GiB is refused where groups are made.
+    /// Never: a frame that no segment could hold is refused where it is appended.
     pub(super) fn encode(&self, payload: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(payload.len()).expect("a group is far smaller than 4 GiB");
+        let length = u32::try_from(payload.len()).expect("a frame is smaller than the largest segment");
         let mut bytes = Vec::with_capacity(FRAME_HEADER + payload.len());
         bytes.extend(length.to_le_bytes());
         bytes.extend([0; 4]);

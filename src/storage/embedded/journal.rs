@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::disk::{Access, SegmentFile};
 use super::frame::{self, FRAME_HEADER, FrameHeader, Kind, SEGMENT_HEADER, SegmentHeader};
 use super::os;
-use super::segments::{Chain, End, Segments};
+use super::segments::{Chain, End, LARGEST_SEGMENT, Segments};
 use crate::storage::StorageError;
 use crate::storage::group::Room;
 use crate::storage::place::Place;
@@ -151,6 +151,10 @@ impl Journal {
             return Err(StorageError::Poisoned { why: why.clone() });
         }
         let length = (FRAME_HEADER + payload.len()) as u64;
+        if length > LARGEST_SEGMENT - SEGMENT_HEADER as u64 {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("a frame of {length} bytes"));
+            return Err(self.segments.failed("append to", self.segment, error));
+        }
         let reserve = match room {
             Room::Free => SET_ASIDE + PER_ATTEMPT * sending,
             Room::Reserved => 0,
@@ -262,4 +266,22 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
         cause = source.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::embedded::disk::Directory;
+
+    #[test]
+    fn a_frame_that_no_segment_could_hold_is_refused_and_the_journal_goes_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let segments = Arc::new(Segments::new(Arc::new(Directory::new(directory.path())), directory.path()));
+        let mut journal = Journal::create(segments, 16 << 10).expect("created");
+        let huge = vec![0; 1 << 30];
+        let refused = journal.append(Kind::Commit, &huge, Room::Free, 0).expect_err("refused");
+        assert_eq!(words(&refused), format!("append to {}: a frame of 1073741888 bytes", journal.path().display()));
+        let (number, _) = journal.append(Kind::Commit, b"{}", Room::Free, 0).expect("appended");
+        assert_eq!(number, 1);
+    }
 }

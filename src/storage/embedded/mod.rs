@@ -68,6 +68,7 @@ pub use self::inspect::verify;
 use self::instance::{Instance, Standing};
 use self::open::Opened;
 pub use self::read_only::ReadOnly;
+use self::segments::LARGEST_SEGMENT;
 pub use self::tail::Tail;
 use self::writer::{Following, Health, Writer};
 use super::lines::Cursor;
@@ -104,7 +105,7 @@ pub struct EmbeddedOptions {
     /// Memory for the index's pages, in bytes; `None`: 32 MiB on a kiosk, 256 MiB on a server. sled may take
     /// several times as much for a moment.
     pub cache_bytes: Option<u64>,
-    /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set, and at least 16 KiB.
+    /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set, at least 16 KiB and at most 1 GiB.
     pub segment_bytes: u64,
     /// How long to wait for another process to give the ledger back. Not at all unless set.
     pub lock_wait: Duration,
@@ -128,7 +129,7 @@ impl EmbeddedOptions {
     }
 
     fn segment_bytes(&self) -> u64 {
-        self.segment_bytes.max(SMALLEST_SEGMENT)
+        self.segment_bytes.clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT)
     }
 
     fn cache_bytes(&self) -> u64 {

@@ -58,25 +58,29 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
     let clean = checkpoint.as_ref().is_some_and(|last| last.is_last && last.checkpoint.clean) && end.torn.is_none();
     let open_kept = || kept.map_or(Ok(None), |kept| open_tree(directory, options, kept, &segments, end));
     let resume = |leave| Journal::resume(Arc::clone(&segments), end, options.segment_bytes(), leave);
-    let (mut journal, tree) = if clean {
+    let indexed = |tree, through| {
+        let cache_bytes = options.cache_bytes();
+        let index = match (tree, kept) {
+            (Some(tree), Some(Checkpoint { through, sequence, .. })) => {
+                let progress = Progress { through: *through, sequence: *sequence };
+                Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress)
+            }
+            _ => Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?,
+        };
+        index.catch_up(through)?;
+        Ok::<_, StorageError>(index)
+    };
+    let (mut journal, index) = if clean {
         let mut journal = resume(false)?;
         let may_use = kept.map_or(Ok(false), |kept| begin_session(&mut journal, kept))?;
-        (journal, if may_use { open_kept()? } else { None })
+        let index = indexed(if may_use { open_kept()? } else { None }, journal.number())?;
+        (journal, index)
     } else {
-        // The index first: where it has seen frames that the journal lost, nothing may be cut off.
-        let tree = open_kept()?;
-        (resume(true)?, tree)
+        // The index first: where it has seen frames that the journal lost, or where a frame holds what cannot be read,
+        // nothing may be cut off.
+        let index = indexed(open_kept()?, end.chain.number)?;
+        (resume(true)?, index)
     };
-    let through = journal.number();
-    let cache_bytes = options.cache_bytes();
-    let index = match (tree, kept) {
-        (Some(tree), Some(Checkpoint { through, sequence, .. })) => {
-            let progress = Progress { through: *through, sequence: *sequence };
-            Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress)
-        }
-        _ => Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?,
-    };
-    index.catch_up(through)?;
     begin_index(&index, &mut journal)?;
     Ok(Opened { owner, segments, journal, index: Arc::new(index) })
 }

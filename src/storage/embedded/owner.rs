@@ -65,13 +65,12 @@ pub(super) fn make_directory(directory: &Path) -> Result<PathBuf, StorageError> 
         let path = path.to_owned();
         move |source| StorageError::Io { doing, path, source }
     };
-    if !journal.is_dir() {
-        std::fs::create_dir_all(&journal).map_err(failed("create", &journal))?;
-        super::os::sync_directory(directory).map_err(failed("sync", directory))?;
-        if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            // Not ours: where it cannot be synced, the ledger's own directory may be gone after a power cut, as a whole.
-            let _ = super::os::sync_directory(parent);
-        }
+    std::fs::create_dir_all(&journal).map_err(failed("create", &journal))?;
+    // Also where it is there already: who made it may have died before it was synced.
+    super::os::sync_directory(directory).map_err(failed("sync", directory))?;
+    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        // Not ours: where it cannot be synced, the ledger's own directory may be gone after a power cut, as a whole.
+        let _ = super::os::sync_directory(parent);
     }
     Ok(journal)
 }

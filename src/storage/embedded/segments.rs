@@ -65,6 +65,9 @@ pub(super) struct End {
     pub(super) torn: Option<u64>,
 }
 
+/// How long a segment may be: it is read whole. A longer one was not written by us.
+pub(super) const LARGEST_SEGMENT: u64 = 1 << 30;
+
 /// How many files are kept open for reading.
 const OPEN: usize = 16;
 
@@ -176,6 +179,10 @@ impl Segments {
     pub(super) fn bytes(&self, segment: u32) -> Result<Vec<u8>, StorageError> {
         let file = self.file(segment)?;
         let length = file.length().map_err(|e| self.failed("read", segment, e))?;
+        if length > LARGEST_SEGMENT {
+            let why = format!("it has {length} bytes, and no segment has more than {LARGEST_SEGMENT}");
+            return Err(self.damaged(segment, LARGEST_SEGMENT, why));
+        }
         let length = usize::try_from(length).map_err(|e| self.failed("read", segment, io::Error::other(e)))?;
         let mut bytes = vec![0; length];
         let read = file.read_at(&mut bytes, 0).map_err(|e| self.failed("read", segment, e))?;

@@ -227,6 +227,26 @@ async fn a_journal_that_lost_its_end_is_refused_where_the_index_has_seen_more() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_cannot_be_read_above_a_torn_end_is_refused_with_nothing_changed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    left_open(directory.path()).await;
+    let file = segment(directory.path(), 1);
+    let mut bytes = std::fs::read(&file).expect("readable");
+    let (start, length) = *frames(&file).last().expect("frames");
+    // A newer version's event: well written, and not known here.
+    bytes[start + 64] = b'?';
+    let frame = &mut bytes[start..start + length];
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&frame[..4]), &frame[8..]);
+    frame[4..8].copy_from_slice(&crc.to_le_bytes());
+    bytes[start + length..start + length + 50].fill(0x55);
+    std::fs::write(&file, &bytes).expect("written");
+    let before = contents(&directory.path().join("journal"));
+    let error = Embedded::open(directory.path(), &options()).err().expect("refused");
+    assert!(matches!(&error, StorageError::Unreadable { position, .. } if *position == start as u64 + 64), "{error}");
+    assert!(contents(&directory.path().join("journal")) == before, "something was changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_format_is_refused_by_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     left_open(directory.path()).await;

@@ -62,8 +62,8 @@ pub(crate) fn run_and_kill(test: &str, variables: &[(&str, &OsStr)], when: Momen
     let reader = std::thread::spawn(move || {
         let (mut keys, mut line) = (Vec::new(), String::new());
         while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
-            // A line that the kill cut short was not said.
-            if let Some(key) = line.strip_suffix('\n').and_then(|line| line.strip_prefix(ACKNOWLEDGED)) {
+            // A line that the kill cut short was not said; the first one follows the test harness's own words.
+            if let Some((_, key)) = line.strip_suffix('\n').and_then(|line| line.rsplit_once(ACKNOWLEDGED)) {
                 keys.push(key.to_owned());
                 // Nobody listens any more once the kill is under way.
                 let _ = tell.send(());
