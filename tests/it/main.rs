@@ -6,6 +6,7 @@ mod cli;
 mod clocks;
 mod demo;
 mod drain;
+mod format;
 mod fubei;
 mod hydrogen;
 mod ledger;

@@ -122,7 +122,15 @@ fn last_checkpoint(segments: &Segments, last: u32) -> Result<Option<LastCheckpoi
 fn trusted<'a>(directory: &Path, last: &'a LastCheckpoint) -> Option<&'a Checkpoint> {
     let checkpoint = &last.checkpoint;
     let path = directory_of(directory, checkpoint.generation);
-    let is_there = checkpoint.format == INDEX_FORMAT && path.is_dir();
+    let (format, known) = (checkpoint.format, INDEX_FORMAT);
+    if format != known {
+        tracing::warn!(
+            format,
+            known,
+            "another version made the index: it is made anew from the journal, nothing is lost"
+        );
+    }
+    let is_there = format == known && path.is_dir();
     let same_boot = checkpoint.boot.is_some() && checkpoint.boot == os::boot();
     let same_file = checkpoint.identity.is_some() && checkpoint.identity == os::identity(&path.join("db"));
     let untouched = checkpoint.clean && last.is_last;
