@@ -10,6 +10,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -19,6 +20,8 @@ use serde::de::DeserializeOwned;
 
 use super::credential::CredentialError;
 use super::failure::{Failure, transport_text};
+use super::http::HttpSettings;
+use super::route::Route;
 
 /// One operation of an upstream, as its spec declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ pub(crate) fn secret_header(text: &secrecy::SecretString) -> Result<reqwest::hea
 pub struct Wire {
     operations: &'static [Operation],
     authorize: Arc<dyn Authorize>,
-    body_limit_bytes: usize,
+    settings: Arc<HttpSettings>,
     call: Call,
 }
 
@@ -110,9 +113,9 @@ impl Wire {
     pub(crate) fn new(
         operations: &'static [Operation],
         authorize: Arc<dyn Authorize>,
-        body_limit_bytes: usize,
+        settings: &HttpSettings,
     ) -> Self {
-        Wire { operations, authorize, body_limit_bytes, call: Call::read() }
+        Wire { operations, authorize, settings: Arc::new(settings.clone()), call: Call::read() }
     }
 
     /// This wire, recording into `call`.
@@ -151,17 +154,28 @@ impl Wire {
     ) -> impl Future<Output = reqwest::Result<reqwest::Response>> + Send + use<> {
         let client = client.clone();
         let call = self.call.clone();
-        let limit = self.body_limit_bytes;
+        let settings = self.settings.clone();
         async move {
-            call.record(|state| state.sent_at = Some(Timestamp::now()));
-            let mut response = client.execute(request).await?;
+            let now = || settings.now().to_jiff();
+            call.record(|state| state.sent_at = Some(now()));
+            let mut response = match &settings.route {
+                None => client.execute(request).await?,
+                Some(route) => match by_route(&**route, request, settings.timeout).await {
+                    Ok(response) => response,
+                    Err(failure) => {
+                        call.record(|state| state.refusal = Some(failure));
+                        // Only a sign that it failed: what `conclude` tells is what was recorded.
+                        return Err(client.get("").build().expect_err("no address"));
+                    }
+                },
+            };
             let status = response.status();
             let headers = response.headers().clone();
             let mut answer = RawAnswer {
                 status: status.as_u16(),
                 date: date_of(&headers),
-                sent_at: Timestamp::now(),
-                received_at: Timestamp::now(),
+                sent_at: now(),
+                received_at: now(),
                 body: Bytes::new(),
             };
             // Kept before the body is read: a body that breaks off must not hide that an answer began.
@@ -171,7 +185,7 @@ impl Wire {
             });
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await? {
-                if body.len() + chunk.len() > limit {
+                if body.len() + chunk.len() > settings.body_limit_bytes {
                     call.record(|state| state.oversized = true);
                     break;
                 }
@@ -179,7 +193,7 @@ impl Wire {
             }
             let body = Bytes::from(body);
             answer.body = body.clone();
-            answer.received_at = Timestamp::now();
+            answer.received_at = now();
             call.record(|state| {
                 state.complete = !state.oversized;
                 state.answer = Some(answer);
@@ -190,6 +204,20 @@ impl Wire {
             Ok(reqwest::Response::from(buffered))
         }
     }
+}
+
+/// Sends by another way than a socket, within the total time.
+async fn by_route(
+    route: &dyn Route,
+    request: reqwest::Request,
+    timeout: Duration,
+) -> Result<reqwest::Response, Failure> {
+    let not_built = |why: String| Failure::NotBuilt { why };
+    let body = request.body().map_or(Some(&[][..]), |body| body.as_bytes()).map(Bytes::copy_from_slice);
+    let body = body.ok_or_else(|| not_built("a body that is no text".to_owned()))?;
+    let request: http::Request<reqwest::Body> = request.try_into().map_err(|e| not_built(transport_text(e)))?;
+    let carried = tokio::time::timeout(timeout, route.carry(request.map(|_| body))).await;
+    carried.unwrap_or(Err(Failure::TimedOut)).map(reqwest::Response::from)
 }
 
 /// An answer as it came.

@@ -5,10 +5,14 @@
 //! request, and a connect error proves that none was sent.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+
+use super::route::Route;
+use crate::domain::Timestamp;
 
 /// How to reach an upstream.
 #[derive(Clone)]
@@ -23,6 +27,9 @@ pub struct HttpSettings {
     pub proxy: Option<SecretString>,
     /// The largest answer read.
     pub body_limit_bytes: usize,
+    /// For simulations: what carries requests instead of sockets.
+    #[doc(hidden)]
+    pub route: Option<Arc<dyn Route>>,
 }
 
 impl HttpSettings {
@@ -34,7 +41,13 @@ impl HttpSettings {
             connect_timeout: Duration::from_secs(10),
             proxy: None,
             body_limit_bytes: 16 << 20,
+            route: None,
         }
+    }
+
+    /// The adapters read the clock for one purpose: to say when something was asked and answered.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.route.as_ref().map_or_else(|| jiff::Timestamp::now().into(), |route| route.now())
     }
 }
 
@@ -114,8 +127,6 @@ pub(crate) fn client(settings: &HttpSettings) -> Result<reqwest::Client, HttpErr
 /// the embedder's choice taken away.
 #[cfg(feature = "rustls")]
 fn with_tls(builder: reqwest::ClientBuilder, is_https: bool) -> Result<reqwest::ClientBuilder, HttpError> {
-    use std::sync::Arc;
-
     use rustls_platform_verifier::Verifier;
 
     let tls = |error: rustls::Error| HttpError::Tls(error.to_string());

@@ -28,6 +28,8 @@ pub(crate) mod fields;
 pub mod http;
 #[cfg(any(feature = "hydrogen", feature = "trade_order"))]
 pub(crate) mod reread;
+#[doc(hidden)]
+pub mod route;
 #[cfg(any(feature = "hydrogen", feature = "trade_order"))]
 pub(crate) mod rows;
 pub mod wire;

@@ -210,7 +210,7 @@ async fn network(State(house): State<Arc<House>>, ConnectInfo(line): ConnectInfo
         house.network_up().await?;
     } else {
         // The asker may have come through the very door that is shut: its answer still gets out.
-        house.upstreams.shut(Some(&line)).await;
+        house.network_down(Some(&line)).await;
         if let Some(ms) = for_ms {
             let later = house.clone();
             tokio::spawn(async move {

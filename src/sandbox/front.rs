@@ -15,8 +15,15 @@ use super::{SandboxError, control};
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) shared: Shared,
-    pub(crate) upstreams: Door,
-    pub(crate) control: Door,
+    /// None where calls are carried in by hand.
+    doors: Option<Doors>,
+}
+
+/// The two ports.
+#[derive(Debug)]
+struct Doors {
+    upstreams: Door,
+    control: Door,
 }
 
 /// One port of 127.0.0.1, and the task that serves it.
@@ -27,6 +34,11 @@ pub(crate) struct Door {
     task: Mutex<Option<JoinHandle<()>>>,
     /// Opening and shutting take turns.
     turn: tokio::sync::Mutex<()>,
+}
+
+/// Where a house without doors is said to be; no name server knows it.
+fn no_url() -> String {
+    "http://sandbox.invalid".to_owned()
 }
 
 async fn bind(port: u16) -> Result<TcpListener, SandboxError> {
@@ -95,10 +107,31 @@ impl House {
         (upstreams, upstreams_listener): (Door, TcpListener),
         (control, control_listener): (Door, TcpListener),
     ) -> Arc<Self> {
-        let house = Arc::new(Self { shared, upstreams, control });
-        house.upstreams.serve(upstreams_listener, house.upstream_routes());
-        house.control.serve(control_listener, control::routes().with_state(house.clone()));
+        let house = Arc::new(Self { shared, doors: Some(Doors { upstreams, control }) });
+        if let Some(doors) = &house.doors {
+            doors.upstreams.serve(upstreams_listener, house.upstream_routes());
+            doors.control.serve(control_listener, control::routes().with_state(house.clone()));
+        }
         house
+    }
+
+    /// A house without doors.
+    pub(crate) fn closed(shared: Shared) -> Arc<Self> {
+        Arc::new(Self { shared, doors: None })
+    }
+
+    pub(crate) fn upstreams_url(&self) -> String {
+        self.doors.as_ref().map_or_else(no_url, |doors| doors.upstreams.url())
+    }
+
+    pub(crate) fn control_url(&self) -> String {
+        self.doors.as_ref().map_or_else(no_url, |doors| doors.control.url())
+    }
+
+    pub(crate) async fn network_down(&self, spared: Option<&Line>) {
+        if let Some(doors) = &self.doors {
+            doors.upstreams.shut(spared).await;
+        }
     }
 
     fn upstream_routes(self: &Arc<Self>) -> Router {
@@ -109,13 +142,18 @@ impl House {
         if self.shared.is_stopped() {
             return Err(SandboxError::Stopped);
         }
-        self.upstreams.open(self.upstream_routes()).await
+        match &self.doors {
+            Some(doors) => doors.upstreams.open(self.upstream_routes()).await,
+            None => Ok(()),
+        }
     }
 
     /// Ends everything: what was to happen late will not.
     pub(crate) fn close(&self) {
         self.shared.stop();
-        self.upstreams.slam();
-        self.control.slam();
+        if let Some(doors) = &self.doors {
+            doors.upstreams.slam();
+            doors.control.slam();
+        }
     }
 }

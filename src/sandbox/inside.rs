@@ -19,9 +19,24 @@ pub(crate) struct Desk<'a> {
     pub(crate) now_s: i64,
 }
 
-pub(crate) fn machine_now_s() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+/// Where the sandbox's time comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Clock {
+    /// The machine's.
+    #[default]
+    Machine,
+    /// The async runtime's, which a test may have stopped, from zero.
+    Runtime(tokio::time::Instant),
+}
+
+impl Clock {
+    pub(crate) fn now_s(self) -> i64 {
+        let since = match self {
+            Clock::Machine => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            Clock::Runtime(began) => began.elapsed(),
+        };
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
 }
 
 /// Everything that changes while the sandbox runs.
@@ -31,13 +46,14 @@ pub(crate) struct Inside {
     pub(crate) faults: Faults,
     pub(crate) credentials: Credentials,
     pub(crate) settings: Settings,
-    /// How far the sandbox's clock goes ahead of the machine's.
+    pub(crate) clock: Clock,
+    /// How far the sandbox's time is ahead of it.
     pub(crate) clock_ahead_s: i64,
 }
 
 impl Inside {
     pub(crate) fn now_s(&self) -> i64 {
-        machine_now_s().saturating_add(self.clock_ahead_s)
+        self.clock.now_s().saturating_add(self.clock_ahead_s)
     }
 
     pub(crate) fn desk(&mut self) -> Desk<'_> {

@@ -32,6 +32,10 @@ enum Cut {
     Dead,
 }
 
+/// Whether an answer's head went out before the cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun(pub(crate) bool);
+
 const END_OF_HEAD: &[u8; 4] = b"\r\n\r\n";
 
 impl Cut {
@@ -57,6 +61,20 @@ impl Cut {
 }
 
 impl Line {
+    /// A line without a socket under it.
+    pub(crate) fn loose() -> Line {
+        Line(Arc::new(Mutex::new(LineState { cut: Cut::Open, waiting: Vec::new() })))
+    }
+
+    /// Whether it was cut, and if so whether an answer had begun.
+    pub(crate) fn is_cut(&self) -> Option<Begun> {
+        match self.state().cut {
+            Cut::Open => None,
+            Cut::InBody { .. } => Some(Begun(true)),
+            Cut::Dead => Some(Begun(false)),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, LineState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +108,7 @@ pub(crate) struct Lines(Mutex<Vec<Weak<Mutex<LineState>>>>);
 
 impl Lines {
     fn open(&self) -> Line {
-        let line = Line(Arc::new(Mutex::new(LineState { cut: Cut::Open, waiting: Vec::new() })));
+        let line = Line::loose();
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|line| line.strong_count() > 0);
         lines.push(Arc::downgrade(&line.0));

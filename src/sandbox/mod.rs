@@ -50,6 +50,7 @@ mod settings;
 mod trade_order;
 mod trade_order_refund_rows;
 mod trade_order_rows;
+mod unplugged;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,9 +61,10 @@ pub use error::SandboxError;
 pub use fault::{Fault, FaultKind, Occurrence, Operation, Upstream};
 pub use order::{Method, NewOrder, OrderHandle};
 pub use settings::{Credentials, FunctionIndex, RepeatedRefundNo, RestRefundAmount, Settings};
+pub use unplugged::Carried;
 
 use front::{Door, House};
-use inside::{Inside, machine_now_s};
+use inside::{Clock, Inside};
 use serde::{Deserialize, Serialize};
 use server::Shared;
 
@@ -133,12 +135,16 @@ impl Builder {
     ///
     /// [`SandboxError::Listen`] when a port cannot be had.
     pub async fn start(self) -> Result<Sandbox, SandboxError> {
-        let mut inside = Inside { credentials: self.credentials, settings: self.settings, ..Inside::default() };
-        inside.clock_ahead_s = self.now_s.map_or(0, |now_s| now_s.saturating_sub(machine_now_s()));
-        inside.seed_orders(self.seed)?;
         let upstreams = Door::take(self.port).await?;
         let control = Door::take(self.control_port).await?;
-        Ok(Sandbox { house: House::open(Shared::new(inside), upstreams, control) })
+        Ok(Sandbox { house: House::open(Shared::new(self.inside(Clock::Machine)?), upstreams, control) })
+    }
+
+    fn inside(self, clock: Clock) -> Result<Inside, SandboxError> {
+        let mut inside = Inside { credentials: self.credentials, settings: self.settings, clock, ..Inside::default() };
+        inside.clock_ahead_s = self.now_s.map_or(0, |now_s| now_s.saturating_sub(inside.clock.now_s()));
+        inside.seed_orders(self.seed)?;
+        Ok(inside)
     }
 }
 
@@ -166,12 +172,12 @@ impl Sandbox {
     /// Where the upstreams are, for instance `http://127.0.0.1:8100`: Fubei at `/gateway`, trade_order under `/api/`,
     /// hydrogen under `/hserve/`.
     pub fn base_url(&self) -> String {
-        self.house.upstreams.url()
+        self.house.upstreams_url()
     }
 
     /// Where `/sandbox/...` answers even while the network is down.
     pub fn control_url(&self) -> String {
-        self.house.control.url()
+        self.house.control_url()
     }
 
     /// What callers must present at the moment.
@@ -289,7 +295,7 @@ impl Sandbox {
 
     /// Refuses connections on the upstreams' port from now on, and cuts those that are open.
     pub async fn network_down(&self) {
-        self.house.upstreams.shut(None).await;
+        self.house.network_down(None).await;
     }
 
     /// Listens on the same port again.

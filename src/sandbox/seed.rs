@@ -101,13 +101,13 @@ pub(crate) fn seed_orders(inside: &mut Inside, count: u32) -> Result<Vec<OrderHa
 #[cfg(test)]
 mod tests {
     use super::super::books::Books;
-    use super::super::inside::machine_now_s;
+    use super::super::inside::Clock;
     use super::*;
 
     #[test]
     fn a_seed_is_varied_and_the_same_every_time() {
         let seeded = || -> Books {
-            let mut inside = Inside { clock_ahead_s: 1_700_000_000 - machine_now_s(), ..Inside::default() };
+            let mut inside = Inside { clock_ahead_s: 1_700_000_000 - Clock::Machine.now_s(), ..Inside::default() };
             seed_orders(&mut inside, 60).expect("60 orders each");
             inside.books.books()
         };

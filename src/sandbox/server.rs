@@ -95,6 +95,7 @@ impl Shared {
                 return true;
             }
             tokio::select! {
+                biased;
                 _ = changes.changed() => {}
                 _ = stopped.wait_for(|stopped| *stopped) => return false,
             }
@@ -113,6 +114,7 @@ impl Shared {
     pub(crate) async fn wait(&self, time: Duration) -> bool {
         let mut stopped = self.stopped.subscribe();
         tokio::select! {
+            biased;
             () = tokio::time::sleep(time) => !self.is_stopped(),
             _ = stopped.wait_for(|stopped| *stopped) => false,
         }
@@ -236,6 +238,11 @@ pub(crate) async fn upstream_call(
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
 ) -> Response {
+    call_on(house, line, request).await
+}
+
+/// One call that came over a line.
+pub(crate) async fn call_on(house: Arc<House>, line: Line, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MOST_BODY_BYTES).await else {
         return Answer::text(413, "request body too large").into_response();

@@ -21,6 +21,16 @@ pub(crate) struct Cursor {
     pub(crate) value: String,
 }
 
+impl Cursor {
+    /// The cursor in which a ledger keeps the id of its instance.
+    pub(crate) const INSTANCE: &str = "instance";
+
+    /// Whether it is the storage's own, which no other ledger has in common with it.
+    pub(crate) fn is_own(name: &str) -> bool {
+        name == Cursor::INSTANCE
+    }
+}
+
 /// How a cursor's line begins; an entry's begins with its sequence.
 const CURSOR_START: &[u8] = b"{\"cursor\":";
 

@@ -11,7 +11,7 @@ use super::lines::Cursor;
 use super::lock::{locked, reading, writing};
 use super::place::{History, Place, Walked};
 use super::reader::Reader;
-use super::serve::{off_runtime, serve_reads};
+use super::serve::serve_reads;
 use super::view::View;
 use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction};
 use crate::BoxFuture;
@@ -122,17 +122,13 @@ impl Storage for Memory {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        Box::pin(async move {
-            let (reader, writer) = (Arc::clone(&self.reader), Arc::clone(&self.writer));
-            off_runtime(move || {
-                let reader = reader.open()?;
-                check::check(reader, || {
-                    let held_back = locked(&writer);
-                    Ok((reader.published(), held_back))
-                })
+        let writer = Arc::clone(&self.writer);
+        Box::pin(self.reader.beside(move |reader| {
+            check::check(reader, || {
+                let held_back = locked(&writer);
+                Ok((reader.published(), held_back))
             })
-            .await
-        })
+        }))
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {

@@ -24,6 +24,8 @@ mod reader;
 mod records;
 mod replay;
 mod serve;
+mod state;
+mod token;
 mod view;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use tokio::sync::watch;
 pub use error::{StorageError, TransactError};
 pub use quarantine::{Adoption, Quarantine};
 pub use query::{DueRefund, OrderQuery, Page, ScanPage};
+pub use state::{Head, StateHash};
 
 use crate::BoxFuture;
 use crate::domain::decide::{Found, Refusal};
@@ -144,6 +147,9 @@ pub trait Storage: Send + Sync + 'static {
     /// Entries with a sequence greater than `after`, in order.
     fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>>;
 
+    /// The same entries, each as the very text that was written: what the hash chains run over.
+    fn lines(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StorageError>>;
+
     /// All entries of one order, in order.
     fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>>;
 
@@ -154,8 +160,14 @@ pub trait Storage: Send + Sync + 'static {
     /// A named position of a sync.
     fn cursor<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, StorageError>>;
 
+    /// All named positions, by name; without those that a storage keeps for itself.
+    fn cursors(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, StorageError>>;
+
     /// Keeps a named position; durable before `Ok`.
     fn put_cursor<'a>(&'a self, name: &'a str, value: String) -> BoxFuture<'a, Result<(), StorageError>>;
+
+    /// A hash over all that was recorded, read anew from the events alone.
+    fn state_hash(&self) -> BoxFuture<'_, Result<StateHash, StorageError>>;
 
     /// Re-reads everything and compares what is kept with what the events alone say.
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>>;

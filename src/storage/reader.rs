@@ -1,6 +1,6 @@
 //! Every kind of read, over what is durable now. Shared by all storages of this module.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -8,9 +8,12 @@ use tokio::sync::watch;
 
 use super::cache::RecordCache;
 use super::key::{self, Change, Key, Parts, Value};
-use super::lines::{Line, lines};
+use super::lines::{Cursor, Line, lines};
 use super::place::{History, Place};
 use super::records::{self, Records};
+use super::serve::off_runtime;
+use super::state::{State, StateHash};
+use super::token::{position, refund_key, refund_position, state_key, time_key, token};
 use super::view::{self, Chunk, Go, Kv, View};
 use super::{DueRefund, OrderQuery, Page, ScanPage, StorageError};
 use crate::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
@@ -25,6 +28,8 @@ pub(crate) struct Reader {
     /// The last sequence that is shown.
     newest: watch::Sender<u64>,
     closed: AtomicBool,
+    /// Reads are answered in the caller's task, whatever they take.
+    on_the_spot: bool,
 }
 
 /// A page without a limit.
@@ -36,7 +41,12 @@ impl Reader {
     pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64, sequence: u64) -> Reader {
         let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
         let newest = watch::Sender::new(sequence);
-        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed }
+        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed, on_the_spot: false }
+    }
+
+    /// The same, for simulations: no read leaves the task that asks.
+    pub(crate) fn on_the_spot(self) -> Reader {
+        Reader { on_the_spot: true, ..self }
     }
 
     /// The last frame that is shown.
@@ -157,6 +167,26 @@ impl Reader {
     }
 
     pub(crate) fn events(&self, after: u64, limit: usize) -> Result<Vec<Arc<Entry>>, StorageError> {
+        self.by_sequence(after, limit, &|sequence, place, line| {
+            let entry = self.entry(place, line)?;
+            Ok((entry.sequence == sequence).then_some(entry))
+        })
+    }
+
+    pub(crate) fn lines(&self, after: u64, limit: usize) -> Result<Vec<String>, StorageError> {
+        self.by_sequence(after, limit, &|_, place, line| match std::str::from_utf8(line) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(error) => Err(self.history.unreadable(place, error.to_string())),
+        })
+    }
+
+    /// Reads the lines of entries after a sequence. `None`: the line is not the one that it should be.
+    fn by_sequence<T>(
+        &self,
+        after: u64,
+        limit: usize,
+        read: &dyn Fn(u64, Place, &[u8]) -> Result<Option<T>, StorageError>,
+    ) -> Result<Vec<T>, StorageError> {
         self.by_place(|| {
             let (mut found, mut right) = (Vec::new(), true);
             let start = key::sequence(after.saturating_add(1));
@@ -174,11 +204,15 @@ impl Reader {
                     if found.len() == limit {
                         return Ok(Go::Stop);
                     }
-                    let entry = self.entry(place.part(from, line), line)?;
-                    right &= entry.sequence == sequence;
-                    found.push(entry);
+                    match read(sequence, place.part(from, line), line)? {
+                        Some(wanted) => found.push(wanted),
+                        None => {
+                            right = false;
+                            return Ok(Go::Stop);
+                        }
+                    }
                 }
-                Ok(if right { Go::On } else { Go::Stop })
+                Ok(Go::On)
             })?;
             Ok(right.then_some(found))
         })
@@ -218,6 +252,46 @@ impl Reader {
         serde_json::from_slice(line).map(Arc::new).map_err(|e| self.history.unreadable(place, e.to_string()))
     }
 
+    /// All cursors but the storage's own.
+    pub(crate) fn cursors(&self) -> Result<Vec<(String, String)>, StorageError> {
+        let mut names = BTreeSet::new();
+        for (key, _) in view::all(&self.view, &[key::CURSOR])? {
+            names.insert(Parts::of(&key).text().ok_or_else(|| records::malformed(&key))?);
+        }
+        let mut cursors = Vec::with_capacity(names.len());
+        for name in names.into_iter().filter(|name| !Cursor::is_own(name)) {
+            if let Some(value) = records::cursor(self, &name)? {
+                cursors.push((name, value));
+            }
+        }
+        Ok(cursors)
+    }
+
+    /// The state as the events alone tell it, up to what is shown now.
+    pub(crate) fn state_hash(&self) -> Result<StateHash, StorageError> {
+        let mut state = State::default();
+        self.history.walk(0, self.published(), &mut |walked| {
+            for (from, line) in lines(walked.payload) {
+                let read = state.take_in(line);
+                read.map_err(|why| self.history.unreadable(walked.place.part(from, line), why))?;
+            }
+            Ok(())
+        })?;
+        Ok(state.hash())
+    }
+
+    /// Answers what may read much from disk beside the async runtime, where there is one.
+    pub(crate) async fn beside<T: Send + 'static>(
+        self: &Arc<Reader>,
+        read: impl FnOnce(&Reader) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        if self.on_the_spot {
+            return read(self.open()?);
+        }
+        let reader = Arc::clone(self);
+        off_runtime(move || read(reader.open()?)).await
+    }
+
     pub(crate) fn find(
         &self,
         account: &AccountName,
@@ -230,7 +304,7 @@ impl Reader {
 
 impl Reader {
     /// A hash over all keys and values, in order.
-    pub(crate) fn state_hash(&self) -> Result<[u8; 32], StorageError> {
+    pub(crate) fn index_hash(&self) -> Result<[u8; 32], StorageError> {
         let mut hasher = blake3::Hasher::new();
         for kind in key::KINDS {
             view::for_each(&self.view, &[kind], &key::end_of(&[kind]), &mut |key, value| {
@@ -281,55 +355,4 @@ impl Records for Reader {
         }
         Ok(record)
     }
-}
-
-fn time_key(key: &[u8]) -> Option<(i64, OrderId)> {
-    let mut parts = Parts::of(key);
-    let (micros, order) = (parts.time_down()?, parts.text()?);
-    Some((micros, OrderId::new(order).ok()?))
-}
-
-fn state_key(key: &[u8]) -> Option<(i64, AccountName, RefundKey)> {
-    let mut parts = Parts::of(key);
-    let (_state, time) = (parts.byte()?, parts.time()?);
-    let (account, refund) = (parts.text()?, parts.text()?);
-    Some((time, AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
-}
-
-fn refund_key(key: &[u8]) -> Option<(AccountName, RefundKey)> {
-    let mut parts = Parts::of(key);
-    let (account, refund) = (parts.text()?, parts.text()?);
-    Some((AccountName::new(account).ok()?, RefundKey::new(refund).ok()?))
-}
-
-/// Where a page ended: the time and the order by which the next one begins.
-fn token(micros: i64, order: &OrderId) -> String {
-    format!("{micros}/{order}")
-}
-
-fn position(token: &str) -> Result<Key, StorageError> {
-    let unknown = || unknown_page(token);
-    let (micros, order) = token.split_once('/').ok_or_else(unknown)?;
-    let micros = micros.parse().map_err(|_| unknown())?;
-    Ok(key::time(micros, &OrderId::new(order).map_err(|_| unknown())?))
-}
-
-/// Where a page of refunds ended: its key again.
-fn refund_position(state: Option<RefundState>, token: &str) -> Result<Key, StorageError> {
-    let position = || {
-        let (token, refund) = token.rsplit_once('/')?;
-        let refund = RefundKey::new(refund).ok()?;
-        match state {
-            Some(state) => {
-                let (micros, account) = token.split_once('/')?;
-                Some(key::state(state, micros.parse().ok()?, &AccountName::new(account).ok()?, &refund))
-            }
-            None => Some(key::refund(&AccountName::new(token).ok()?, &refund)),
-        }
-    };
-    position().ok_or_else(|| unknown_page(token))
-}
-
-fn unknown_page(token: &str) -> StorageError {
-    StorageError::UnknownPage { after: token.chars().take(60).collect() }
 }

@@ -54,8 +54,8 @@ macro_rules! serve_reads {
             query: &'a $crate::storage::OrderQuery,
             page: &'a $crate::storage::Page,
         ) -> $crate::BoxFuture<'a, Result<$crate::storage::ScanPage, $crate::storage::StorageError>> {
-            let (reader, query, page) = (std::sync::Arc::clone(self.reader()), query.clone(), page.clone());
-            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.scan(&query, &page)))
+            let (query, page) = (query.clone(), page.clone());
+            Box::pin(self.reader().beside(move |reader| reader.scan(&query, &page)))
         }
 
         fn refunds_in<'a>(
@@ -64,8 +64,7 @@ macro_rules! serve_reads {
             not_after: Option<$crate::domain::Timestamp>,
             limit: usize,
         ) -> $crate::BoxFuture<'a, Result<Vec<$crate::storage::DueRefund>, $crate::storage::StorageError>> {
-            let reader = std::sync::Arc::clone(self.reader());
-            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.refunds_in(state, not_after, limit)))
+            Box::pin(self.reader().beside(move |reader| reader.refunds_in(state, not_after, limit)))
         }
 
         fn refunds_after<'a>(
@@ -74,10 +73,8 @@ macro_rules! serve_reads {
             after: Option<&'a str>,
             limit: usize,
         ) -> $crate::BoxFuture<'a, Result<Vec<(String, $crate::storage::DueRefund)>, $crate::storage::StorageError>> {
-            let (reader, after) = (std::sync::Arc::clone(self.reader()), after.map(str::to_owned));
-            Box::pin($crate::storage::serve::off_runtime(move || {
-                reader.open()?.refunds_after(state, after.as_deref(), limit)
-            }))
+            let after = after.map(str::to_owned);
+            Box::pin(self.reader().beside(move |reader| reader.refunds_after(state, after.as_deref(), limit)))
         }
 
         fn events(
@@ -85,8 +82,15 @@ macro_rules! serve_reads {
             after: u64,
             limit: usize,
         ) -> $crate::BoxFuture<'_, Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>> {
-            let reader = std::sync::Arc::clone(self.reader());
-            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events(after, limit)))
+            Box::pin(self.reader().beside(move |reader| reader.events(after, limit)))
+        }
+
+        fn lines(
+            &self,
+            after: u64,
+            limit: usize,
+        ) -> $crate::BoxFuture<'_, Result<Vec<String>, $crate::storage::StorageError>> {
+            Box::pin(self.reader().beside(move |reader| reader.lines(after, limit)))
         }
 
         fn newest(&self) -> tokio::sync::watch::Receiver<u64> {
@@ -97,8 +101,8 @@ macro_rules! serve_reads {
             &'a self,
             order: &'a $crate::domain::OrderId,
         ) -> $crate::BoxFuture<'a, Result<Vec<std::sync::Arc<$crate::domain::Entry>>, $crate::storage::StorageError>> {
-            let (reader, order) = (std::sync::Arc::clone(self.reader()), order.clone());
-            Box::pin($crate::storage::serve::off_runtime(move || reader.open()?.events_of(&order)))
+            let order = order.clone();
+            Box::pin(self.reader().beside(move |reader| reader.events_of(&order)))
         }
 
         fn cursor<'a>(
@@ -106,6 +110,16 @@ macro_rules! serve_reads {
             name: &'a str,
         ) -> $crate::BoxFuture<'a, Result<Option<String>, $crate::storage::StorageError>> {
             Box::pin(async move { $crate::storage::records::cursor(self.reader().open()?, name) })
+        }
+
+        fn cursors(&self) -> $crate::BoxFuture<'_, Result<Vec<(String, String)>, $crate::storage::StorageError>> {
+            Box::pin(self.reader().beside(|reader| reader.cursors()))
+        }
+
+        fn state_hash(
+            &self,
+        ) -> $crate::BoxFuture<'_, Result<$crate::storage::StateHash, $crate::storage::StorageError>> {
+            Box::pin(self.reader().beside(|reader| reader.state_hash()))
         }
     };
 }

@@ -64,6 +64,7 @@ impl Ledger {
         tokio::pin!(stop);
         loop {
             tokio::select! {
+                biased;
                 () = &mut stop => return Ok(()), // dropping the set ends the turns
                 ended = running.join_next() => match ended {
                     Some(ended) => ended??,
@@ -114,6 +115,7 @@ impl Turns {
                 wait => wait?,
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = queued => {}
                 Some(pulled) = self.pulling.join_next() => {

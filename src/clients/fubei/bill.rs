@@ -11,7 +11,7 @@ use crate::gateway::{BadRow, Mentioned, OrderFilter, OrderPage, PageAt, ReadErro
 use super::api::types;
 use super::decode;
 use super::envelope::{Seen, envelope};
-use super::gateway::{FubeiGateway, built, now};
+use super::gateway::{FubeiGateway, built};
 
 /// The span of a bill where nobody asks for another: as long as refunds are taken.
 const SPAN: Duration = Duration::from_secs(90 * 86_400);
@@ -79,7 +79,7 @@ impl FubeiGateway {
     /// The orders that a page of the bill names. It has neither state nor refunds, so its rows are no facts: each order
     /// is only mentioned, to be fetched where it is not known.
     pub(super) async fn mentioned(&self, wanted: &OrderFilter, page: PageAt) -> Result<OrderPage, ReadError> {
-        let to = wanted.to.unwrap_or_else(now);
+        let to = wanted.to.unwrap_or_else(|| self.now());
         let from = wanted.from.unwrap_or_else(|| to.saturating_sub(SPAN));
         let rows = page.limit.clamp(1, MOST_ROWS);
         let number = page.offset / u64::from(rows) + 1;

@@ -77,9 +77,13 @@ impl FubeiGateway {
         Ok(FubeiGateway { client: client(&settings)?, settings })
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.settings.http.now()
+    }
+
     async fn order_query(&self, number: &Reference) -> (Seen<types::Order>, Timestamp) {
         let call = Call::read();
-        let asked_at = now();
+        let asked_at = self.now();
         let seen = match numbered!(OrderQueryBiz, number).try_into() {
             Ok(biz) => {
                 let biz: types::OrderQueryBiz = biz;
@@ -217,13 +221,13 @@ impl FubeiGateway {
     async fn send(&self, about: &RefundCall) -> Answer {
         if !FETCH_BY.contains(&about.native.kind.as_str()) {
             let failure = built(format!("fubei knows no number of the kind {}", about.native.kind));
-            return classify::refund_answer(&failure, now());
+            return classify::refund_answer(&failure, self.now());
         }
         match self.order_refund(about).await {
             Seen::Done { code, message, data, .. } => {
-                refunds::accepted(data.as_ref(), code, message, Some(&about.refund.key), now())
+                refunds::accepted(data.as_ref(), code, message, Some(&about.refund.key), self.now())
             }
-            Seen::Failed(failure) => classify::refund_answer(&failure, now()),
+            Seen::Failed(failure) => classify::refund_answer(&failure, self.now()),
             Seen::Refused(refusal) => self.judge_refusal(about, &refusal).await,
         }
     }
@@ -233,7 +237,7 @@ impl FubeiGateway {
             blocked,
             code: Some(refusal.code.clone()),
             message: Some(refusal.words()),
-            ..Answer::new(outcome, now())
+            ..Answer::new(outcome, self.now())
         };
         if refusal.is_one_of(&self.settings.declined_codes) {
             return answer(Outcome::Declined, None);
@@ -252,7 +256,7 @@ impl FubeiGateway {
         }
         let row = refunds::row(&query, about);
         let books = refunds::books(statistics, &about.native, about.baseline.as_ref());
-        refunds::after_refusal(&refusal.code, &refusal.words(), row, &books, now())
+        refunds::after_refusal(&refusal.code, &refusal.words(), row, &books, self.now())
     }
 
     /// Asks by our own number, and without a clear answer for the books.
@@ -266,17 +270,17 @@ impl FubeiGateway {
             query => refunds::row(&query, about),
         };
         if matches!(row, Row::Ours { .. }) {
-            return Ok(refunds::found(row, None, asked_at, now()));
+            return Ok(refunds::found(row, None, asked_at, self.now()));
         }
         // No proof either way, after any time: the books are added for the person who will decide.
         let statistics = self.statistics(&about.native).await;
         let books: Books = refunds::books(statistics, &about.native, about.baseline.as_ref());
-        Ok(refunds::found(row, Some(&books), asked_at, now()))
+        Ok(refunds::found(row, Some(&books), asked_at, self.now()))
     }
 
     /// A bill of one second: any judgement but one of the signature proves it accepted.
     async fn check_once(&self) -> Result<Checked, ReadError> {
-        let to = now();
+        let to = self.now();
         let from = to.saturating_sub(Duration::from_secs(1));
         let (mut warnings, mut upstream_time) = (Vec::new(), None);
         match self.bill_page(from, to, 1, 1).await {
@@ -303,7 +307,7 @@ impl FubeiGateway {
 /// What is wrong with the settings.
 pub fn client(settings: &FubeiSettings) -> Result<Client, HttpError> {
     let signer = Arc::new(Signer { app_id: settings.app_id.clone(), secret: settings.secret.clone() });
-    let wire = Wire::new(OPERATIONS, signer, settings.http.body_limit_bytes);
+    let wire = Wire::new(OPERATIONS, signer, &settings.http);
     Ok(Client::new_with_client(&http::base(&settings.http), http::client(&settings.http)?, wire))
 }
 
@@ -347,7 +351,7 @@ impl Gateway for FubeiGateway {
 
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
-            let asked_at = now();
+            let asked_at = self.now();
             match self.ask(call, asked_at).await {
                 Err(error) if self.renew_after(&error) => self.ask(call, asked_at).await,
                 asked => asked,
@@ -363,11 +367,6 @@ impl Gateway for FubeiGateway {
             }
         })
     }
-}
-
-/// The adapters read the clock for one purpose: to say when something was asked and answered.
-pub(super) fn now() -> Timestamp {
-    Timestamp::from(jiff::Timestamp::now())
 }
 
 pub(super) fn built(error: impl std::fmt::Display) -> Failure {

@@ -19,7 +19,7 @@ use crate::gateway::{ReadError, RefundCall};
 
 use super::api::types;
 use super::function::{Ran, Refusal, job};
-use super::gateway::{HydrogenGateway, not_built, now, order_id};
+use super::gateway::{HydrogenGateway, not_built, order_id};
 use super::orders;
 use super::refunds::{self, Asked};
 
@@ -66,7 +66,7 @@ impl HydrogenGateway {
             Ok(args) => job!(self, &call, function_refund, Refund, RefundJob, args),
             Err(why) => Err(Failure::NotBuilt { why }),
         };
-        let answer = refunds::attempt(result, about, now());
+        let answer = refunds::attempt(result, about, self.now());
         if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
             // For the next attempt: this one is over.
             reread::renew(&self.secrets());
@@ -78,8 +78,8 @@ impl HydrogenGateway {
     pub(super) async fn look_up(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
         let door = door(&about.refund);
         match self.look_behind(&door).await? {
-            Some(said) => Ok(refunds::found(Asked::Lookup, &said, about, asked_at)),
-            None => Ok(too_old(&door, asked_at)),
+            Some(said) => Ok(refunds::found(Asked::Lookup, &said, about, (asked_at, self.now()))),
+            None => Ok(too_old(&door, (asked_at, self.now()))),
         }
     }
 
@@ -87,14 +87,14 @@ impl HydrogenGateway {
     pub(super) async fn shut(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
         let next = numbered(&about.refund, u64::from(about.refund.fences) + 1);
         if self.look_behind(&next).await?.is_none() {
-            return Ok(too_old(&next, asked_at));
+            return Ok(too_old(&next, (asked_at, self.now())));
         }
         let args = types::VoidArgs::builder().refund_key(door(&about.refund));
         let args: types::VoidArgs = args.try_into().map_err(|error| not_built("void", error))?;
         let call = Call::permitted(&Permit::of_the_ledger());
         let seen = Ran::of(job!(self, &call, function_void, Void, VoidJob, args));
         let (said, _) = seen.read("void", refusal_in)?;
-        Ok(refunds::found(Asked::Void, &said, about, asked_at))
+        Ok(refunds::found(Asked::Void, &said, about, (asked_at, self.now())))
     }
 
     /// What is kept at `door`; `None` from an older function, for any but the first.
@@ -115,9 +115,9 @@ impl HydrogenGateway {
 
 /// What an older function tells about a door that it does not know: nothing. No error, for its other answers are good,
 /// and the refund must not be kept from the person who may have to decide.
-fn too_old(door: &str, asked_at: Timestamp) -> Finding {
+fn too_old(door: &str, (asked_at, answered_at): (Timestamp, Timestamp)) -> Finding {
     let why = outdated(door);
-    let answer = Answer { message: Some(why.clone()), ..Answer::new(Outcome::InDoubt, now()) };
+    let answer = Answer { message: Some(why.clone()), ..Answer::new(Outcome::InDoubt, answered_at) };
     Finding { evidence: vec![why], ..Finding::new(answer, asked_at) }
 }
 

@@ -89,6 +89,10 @@ impl HydrogenGateway {
         Ok(HydrogenGateway { client: client(&settings)?, settings })
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.settings.http.now()
+    }
+
     pub(super) fn secrets(&self) -> [&Arc<dyn CredentialSource>; 2] {
         [&self.settings.token, &self.settings.function_secret]
     }
@@ -111,7 +115,7 @@ impl HydrogenGateway {
 
     /// The order that bears `number`; `Ok(None)`: there is none.
     async fn fetch_once(&self, number: &Reference) -> Result<Option<Facts>, ReadError> {
-        let asked_at = now();
+        let asked_at = self.now();
         // An order id is a whole number: another text cannot be one, and upstream it would be an error.
         let id = match order_id(number) {
             None if number.kind == "id" => return Ok(None),
@@ -163,7 +167,7 @@ impl HydrogenGateway {
     }
 
     async fn list_once(&self, wanted: &OrderFilter, page: PageAt) -> Result<OrderPage, ReadError> {
-        let asked_at = now();
+        let asked_at = self.now();
         let filter = list::Filter::of(wanted);
         let (meta, rows) = match self.settings.orders {
             OrdersFrom::Function => {
@@ -239,7 +243,7 @@ pub fn client(settings: &HydrogenSettings) -> Result<Client, HttpError> {
         token: settings.token.clone(),
         function_secret: settings.function_secret.clone(),
     });
-    let wire = Wire::new(OPERATIONS, signer, settings.http.body_limit_bytes);
+    let wire = Wire::new(OPERATIONS, signer, &settings.http);
     Ok(Client::new_with_client(&http::base(&settings.http), http::client(&settings.http)?, wire))
 }
 
@@ -283,14 +287,14 @@ impl Gateway for HydrogenGateway {
 
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
-            let asked_at = now();
+            let asked_at = self.now();
             reread::read(&self.secrets(), || self.look_up(call, asked_at)).await
         })
     }
 
     fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
-            let asked_at = now();
+            let asked_at = self.now();
             reread::read(&self.secrets(), || self.shut(call, asked_at)).await
         })
     }
@@ -313,11 +317,6 @@ fn present<T>(rows: Option<T>, asked: &str) -> Result<T, ReadError> {
 
 fn offset(page: PageAt) -> Result<i64, ReadError> {
     i64::try_from(page.offset).map_err(|_| ReadError::new(ReadErrorKind::Unsupported, "no list is that long"))
-}
-
-/// The adapters read the clock for one purpose: to say when something was asked and answered.
-pub(super) fn now() -> Timestamp {
-    Timestamp::from(jiff::Timestamp::now())
 }
 
 pub(super) fn not_built(asked: &str, error: impl std::fmt::Display) -> ReadError {

@@ -16,7 +16,6 @@ use super::api::open::{RefundState, RefundStatus};
 use super::api::types;
 use super::doors::{door, outdated};
 use super::function::{Job, Ran, Refusal, body_words, short};
-use super::gateway::now;
 
 /// The answer to an attempt.
 pub(super) fn attempt<J>(result: Result<Reply<J>, Failure>, about: &RefundCall, ended_at: Timestamp) -> Answer
@@ -88,10 +87,10 @@ pub(super) fn found(
     asked: Asked,
     said: &types::FunctionRefundAnswer,
     about: &RefundCall,
-    asked_at: Timestamp,
+    (asked_at, answered_at): (Timestamp, Timestamp),
 ) -> Finding {
     let door = door(&about.refund);
-    let answer = checked(said, about, now());
+    let answer = checked(said, about, answered_at);
     let answer = match (said.state.as_ref(), asked) {
         (Some(RefundState::Void), Asked::Void) => Answer {
             outcome: Outcome::NotSent,

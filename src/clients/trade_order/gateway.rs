@@ -68,6 +68,10 @@ impl TradeOrderGateway {
         Ok(TradeOrderGateway { client: client(&settings)?, settings })
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.settings.http.now()
+    }
+
     fn secrets(&self) -> [&Arc<dyn CredentialSource>; 1] {
         [&self.settings.token]
     }
@@ -90,7 +94,7 @@ impl TradeOrderGateway {
 
     /// The order that bears `number`; `Ok(None)`: there is none.
     async fn fetch_once(&self, number: &Reference) -> Result<Option<Facts>, ReadError> {
-        let (asked_at, call) = (now(), Call::read());
+        let (asked_at, call) = (self.now(), Call::read());
         let client = self.client.with_call(&call);
         if number.kind == orders::NATIVE {
             let result = client.get_trade_order().trade_order_id(number.number.clone()).send().await;
@@ -113,7 +117,7 @@ impl TradeOrderGateway {
     }
 
     async fn list_once(&self, wanted: &OrderFilter, page: PageAt) -> Result<OrderPage, ReadError> {
-        let (asked_at, call, pages) = (now(), Call::read(), list::Pages::of(page));
+        let (asked_at, call, pages) = (self.now(), Call::read(), list::Pages::of(page));
         let client = self.client.with_call(&call);
         let number = i64::try_from(pages.number)
             .map_err(|_| ReadError::new(ReadErrorKind::Unsupported, "no list is that long"))?;
@@ -134,7 +138,7 @@ impl TradeOrderGateway {
             }
             Err(why) => Seen::Failed(Failure::NotBuilt { why }),
         };
-        let answer = refunds::attempt(seen, now());
+        let answer = refunds::attempt(seen, self.now());
         if answer.outcome == Outcome::Blocked && answer.blocked == Some(BlockReason::Credentials) {
             // For the next attempt: this one is over.
             reread::renew(&self.secrets());
@@ -152,7 +156,7 @@ impl TradeOrderGateway {
         let result = client.list_refund_orders().page(1).limit(20).mch_refund_no(number).send().await;
         let seen = Seen::of(call.conclude(result), |answer: types::RefundOrderPage| answer.data);
         let rows = seen.read("refund_order.list")?.0.unwrap_or_default();
-        Ok(refunds::of_number(&rows, number, about, asked_at, now()))
+        Ok(refunds::of_number(&rows, number, about, asked_at, self.now()))
     }
 
     /// A list of one order: whoever may read it holds a good token.
@@ -175,7 +179,7 @@ impl TradeOrderGateway {
 /// # Errors
 /// What is wrong with the settings.
 pub fn client(settings: &TradeOrderSettings) -> Result<Client, HttpError> {
-    let wire = Wire::new(OPERATIONS, Arc::new(Token(settings.token.clone())), settings.http.body_limit_bytes);
+    let wire = Wire::new(OPERATIONS, Arc::new(Token(settings.token.clone())), &settings.http);
     Ok(Client::new_with_client(&http::base(&settings.http), http::client(&settings.http)?, wire))
 }
 
@@ -220,7 +224,7 @@ impl Gateway for TradeOrderGateway {
 
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
-            let asked_at = now();
+            let asked_at = self.now();
             reread::read(&self.secrets(), || self.ask(call, asked_at)).await
         })
     }
@@ -247,9 +251,4 @@ fn form(about: &RefundCall) -> Result<types::RefundForm, String> {
         .refund_desc(about.refund.memo.clone().filter(|memo| !memo.is_empty()))
         .try_into()
         .map_err(|error: super::api::types::error::ConversionError| error.to_string())
-}
-
-/// The adapters read the clock for one purpose: to say when something was asked and answered.
-pub(super) fn now() -> Timestamp {
-    Timestamp::from(jiff::Timestamp::now())
 }

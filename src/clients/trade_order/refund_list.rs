@@ -13,7 +13,7 @@ use crate::gateway::{PageAt, ReadError, ReadErrorKind, RefundCall, RefundPage, R
 
 use super::api::types;
 use super::envelope::Seen;
-use super::gateway::{TradeOrderGateway, now};
+use super::gateway::TradeOrderGateway;
 use super::likeness::{self, Alike, Window};
 use super::list::{Pages, after, whole_second};
 use super::refunds;
@@ -59,12 +59,12 @@ impl TradeOrderGateway {
     pub(super) async fn find_alike(&self, about: &RefundCall, asked_at: Timestamp) -> Result<Finding, ReadError> {
         let alike = match Alike::of(about) {
             Ok(alike) => alike,
-            Err(why) => return Ok(likeness::nothing_asked(why, asked_at, now())),
+            Err(why) => return Ok(likeness::nothing_asked(why, asked_at, self.now())),
         };
         let asked = Window::around(alike.sent_at, asked_at, 0);
         let found = self.all(asked.from(), asked.to()).await?;
         let window = Window::around(alike.sent_at, asked_at, found.ahead_s);
-        Ok(likeness::judge(&found, &alike, &window, asked_at, now()))
+        Ok(likeness::judge(&found, &alike, &window, asked_at, self.now()))
     }
 
     /// Every row of a span, read until a reading brings nothing new.

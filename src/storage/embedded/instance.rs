@@ -29,9 +29,6 @@ use crate::storage::Quarantine;
 /// The newest format that this version reads, and the one it writes.
 const FORMAT: u32 = 1;
 
-/// The cursor that keeps the id in the journal.
-pub(super) const CURSOR: &str = "instance";
-
 const NAME: &str = "INSTANCE";
 
 /// More than this is not a file of ours.

@@ -12,16 +12,18 @@
 //! | `disk` | the files under it, as a trait that tests can fill with faults |
 //! | `segments` | reading it, and telling a torn end from damage |
 //! | `journal` | writing it, and room for outcomes |
-//! | `command`, `writer` | what is asked; the thread that decides, writes, answers |
+//! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
 //! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
 //! | `read_only` | onlookers, from the journal alone |
 //! | `tail` | onlookers who wait for what comes next |
+//! | `simulated` | the journal and its writer alone, in one task over a disk of a test's own |
 //! | `os` | what touches the operating system |
 //!
 //! Start reading at [`Embedded`], then `writer`.
 
+mod adopt;
 mod checkpoint;
 mod command;
 pub mod disk;
@@ -35,6 +37,7 @@ mod os;
 mod owner;
 mod read_only;
 mod segments;
+mod simulated;
 mod tail;
 mod tree;
 mod writer;
@@ -52,12 +55,12 @@ use self::instance::{Instance, Standing};
 use self::open::Opened;
 pub use self::read_only::ReadOnly;
 pub use self::tail::Tail;
-use self::writer::{Health, Writer};
+use self::writer::{Following, Health, Writer};
 use super::lines::Cursor;
 use super::lock::reading;
 use super::place::History;
 use super::reader::Reader;
-use super::serve::{off_runtime, serve_reads};
+use super::serve::serve_reads;
 use super::view::{Base, View};
 use super::{
     Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
@@ -143,7 +146,8 @@ impl EmbeddedOptions {
 pub struct Embedded {
     reader: Arc<Reader>,
     commands: mpsc::Sender<Command>,
-    backlog: Arc<Backlog>,
+    /// What waits for the index; `None` where there is none.
+    backlog: Option<Arc<Backlog>>,
     quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
 
@@ -195,9 +199,11 @@ impl Embedded {
             segments,
             reader: Arc::clone(&reader),
             sequence,
-            index,
-            backlog: Arc::clone(&backlog),
-            indexer: Some(indexer.map_err(threads)?),
+            following: Some(Following {
+                index,
+                backlog: Arc::clone(&backlog),
+                thread: Some(indexer.map_err(threads)?),
+            }),
             owner: Some(owner),
             device: options.device.clone(),
             sending,
@@ -208,7 +214,7 @@ impl Embedded {
         writer.note_instance()?;
         let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
-        Ok(Embedded { reader, commands, backlog, quarantine })
+        Ok(Embedded { reader, commands, backlog: Some(backlog), quarantine })
     }
 
     /// Opens a ledger for reading only, beside a process that may own it: from the journal alone, as
@@ -240,29 +246,30 @@ impl Embedded {
         }
     }
 
-    /// A hash over all that the index and the overlay hold: equal for an index kept and one rebuilt.
+    /// For tests: a hash over all that the index and the overlay hold, equal for an index kept and one rebuilt.
     ///
     /// # Errors
     /// The storage is closed, or the index cannot be read.
-    pub async fn state_hash(&self) -> Result<[u8; 32], StorageError> {
-        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
-        off_runtime(move || {
+    #[doc(hidden)]
+    pub async fn index_hash(&self) -> Result<[u8; 32], StorageError> {
+        let commands = self.commands.clone();
+        let hash = self.reader.beside(move |reader| {
             let _frozen = freeze(&commands)?;
-            reader.open()?.state_hash()
-        })
-        .await
+            reader.index_hash()
+        });
+        hash.await
     }
 
     /// For tests: lets the index fall behind, or catch up again.
     #[doc(hidden)]
     pub fn stall_index(&self, stalled: bool) {
-        self.backlog.pause(stalled);
+        self.backlog.iter().for_each(|backlog| backlog.pause(stalled));
     }
 
     /// For tests: waits until the index holds everything.
     #[doc(hidden)]
     pub fn wait_for_index(&self) {
-        self.backlog.wait_until_drained();
+        self.backlog.iter().for_each(|backlog| backlog.wait_until_drained());
     }
 
     /// For tests: ends as a killed process would, without bringing anything in order.
@@ -275,7 +282,7 @@ impl Embedded {
 /// The ledger in its place, claimed anew; or why it is in quarantine. Neither, where the place cannot be
 /// claimed for want of room: the next open tries again.
 fn instance_of(directory: &Path, reader: &Reader) -> Result<(Option<Instance>, Option<Quarantine>), StorageError> {
-    match instance::examine(directory, records::cursor(reader, instance::CURSOR)?.as_deref()) {
+    match instance::examine(directory, records::cursor(reader, Cursor::INSTANCE)?.as_deref()) {
         Standing::Here(instance) => {
             instance.renew();
             Ok((Some(instance), None))
@@ -324,8 +331,12 @@ impl Storage for Embedded {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        let (reader, commands) = (Arc::clone(&self.reader), self.commands.clone());
-        Box::pin(off_runtime(move || check::check(reader.open()?, || freeze(&commands))))
+        let commands = self.backlog.is_some().then(|| self.commands.clone());
+        Box::pin(self.reader.beside(move |reader| match commands {
+            Some(commands) => check::check(reader, || freeze(&commands)),
+            // In a simulation nothing is written while this task runs.
+            None => check::check(reader, || Ok((reader.published(), ()))),
+        }))
     }
 
     fn quarantine(&self) -> Option<Quarantine> {

@@ -8,10 +8,11 @@ use super::instance::{self, Standing};
 use super::segments::Segments;
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
+use crate::storage::lines::Cursor;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
 use crate::storage::replay::{self, Stretch};
-use crate::storage::serve::{off_runtime, serve_reads};
+use crate::storage::serve::serve_reads;
 use crate::storage::view::View;
 use crate::storage::{
     Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
@@ -43,7 +44,7 @@ impl ReadOnly {
             Ok(())
         })?;
         let reader = Arc::new(Reader::new(view, history, 512, end.after, end.sequence));
-        let standing = instance::examine(directory, records::cursor(&*reader, instance::CURSOR)?.as_deref());
+        let standing = instance::examine(directory, records::cursor(&*reader, Cursor::INSTANCE)?.as_deref());
         let quarantine = match standing {
             Standing::Quarantined(quarantine) => Some(quarantine),
             Standing::Here(_) | Standing::Unsaid => None,
@@ -75,11 +76,7 @@ impl Storage for ReadOnly {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        let reader = Arc::clone(&self.reader);
-        Box::pin(off_runtime(move || {
-            let reader = reader.open()?;
-            check::check(reader, || Ok((reader.published(), ())))
-        }))
+        Box::pin(self.reader.beside(|reader| check::check(reader, || Ok((reader.published(), ())))))
     }
 
     /// Whether an owner would find it in quarantine.

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -13,28 +14,54 @@ use super::command::{Command, Given, Many, answer, refuse};
 use super::frame::Kind;
 use super::index::{Index, Progress};
 use super::indexer::{Backlog, Stop};
-use super::instance::{self, Instance};
+use super::instance::Instance;
 use super::journal::{Journal, words};
 use super::owner::Owner;
 use super::segments::Segments;
 use crate::domain::DeviceName;
 use crate::storage::group::{Decided, Group, NotDecided, Room};
-use crate::storage::lines::Cursor;
-use crate::storage::lock::{reading, writing};
+use crate::storage::lock::reading;
 use crate::storage::reader::Reader;
-use crate::storage::{Adoption, Quarantine, StorageError, Transaction};
+use crate::storage::{Quarantine, StorageError, Transaction};
 
 /// Commands that share one write.
 const GROUP: usize = 256;
+
+/// What comes after a turn.
+enum Turn {
+    /// Another one, with this command if it was taken from the queue already.
+    On(Option<Box<Command>>),
+    Ended,
+}
+
+/// A command with those that wait behind it and share its write; and the first that does not.
+fn gather(first: Command, commands: &mut mpsc::Receiver<Command>) -> (Vec<Command>, Option<Command>) {
+    let mut group = vec![first];
+    let mut size = 1;
+    while size < GROUP {
+        match commands.try_recv() {
+            Ok(Command::Many(transactions, answer)) => {
+                size += transactions.len();
+                group.push(Command::Many(transactions, answer));
+            }
+            Ok(next @ (Command::One(..) | Command::Cursor(..))) => {
+                size += 1;
+                group.push(next);
+            }
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (group, None)
+}
 
 /// The thread's own things.
 pub(super) struct Writer {
     pub(super) journal: Journal,
     pub(super) segments: Arc<Segments>,
     pub(super) reader: Arc<Reader>,
-    pub(super) index: Arc<Index>,
-    pub(super) backlog: Arc<Backlog>,
-    pub(super) indexer: Option<JoinHandle<()>>,
+    /// The index, unless the ledger shows everything from memory.
+    pub(super) following: Option<Following>,
     pub(super) owner: Option<Owner>,
     pub(super) device: DeviceName,
     /// The last sequence given.
@@ -48,6 +75,31 @@ pub(super) struct Writer {
     pub(super) quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
 
+/// The index that follows behind, and the thread that feeds it.
+pub(super) struct Following {
+    pub(super) index: Arc<Index>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) thread: Option<JoinHandle<()>>,
+}
+
+impl Following {
+    /// Lets go of the index; tells what the journal may say of it, if all of it is on disk.
+    fn end(mut self, how: Stop) -> Option<Checkpoint> {
+        self.backlog.stop(how);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.index.close()
+    }
+}
+
+impl Drop for Following {
+    /// A writer that panics must not leave the index's thread waiting for ever.
+    fn drop(&mut self) {
+        self.backlog.stop(Stop::AsIs);
+    }
+}
+
 /// Whether anything may still be written.
 pub(super) enum Health {
     Good,
@@ -55,74 +107,78 @@ pub(super) enum Health {
     Poisoned(String),
 }
 
-impl Drop for Writer {
-    /// A writer that panics must not leave the index's thread waiting for ever.
-    fn drop(&mut self) {
-        self.backlog.stop(Stop::AsIs);
-    }
-}
-
 impl Writer {
-    /// Works until it is told to close, or nobody can tell it anything any more.
+    /// Works until it is told to close, or nobody can tell it anything any more. Blocks.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut left_over = None;
-        loop {
-            let Some(first) = left_over.take().or_else(|| commands.blocking_recv()) else {
-                let _ = self.close();
-                return;
-            };
-            match first {
-                Command::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
-                Command::Freeze(frozen, resume) => {
-                    let _ = frozen.send(self.journal.number());
-                    // An error: who asked for it is gone. Either way it is over.
-                    let _ = resume.recv();
-                }
-                Command::Adopt(adoption, answer) => {
-                    let adopted = self.adopt(adoption);
-                    let _ = answer.send(adopted);
-                }
-                Command::Close(answer) => {
-                    commands.close();
-                    let closed = self.close();
-                    let _ = answer.send(closed);
-                    return;
-                }
-                Command::Abandon(answer) => {
-                    commands.close();
-                    self.abandon();
-                    let _ = answer.send(());
-                    return;
-                }
-                first @ (Command::One(..) | Command::Many(..) | Command::Cursor(..)) => {
-                    let mut group = vec![first];
-                    let mut size = 1;
-                    while size < GROUP {
-                        match commands.try_recv() {
-                            Ok(Command::Many(transactions, answer)) => {
-                                size += transactions.len();
-                                group.push(Command::Many(transactions, answer));
-                            }
-                            Ok(next @ (Command::One(..) | Command::Cursor(..))) => {
-                                size += 1;
-                                group.push(next);
-                            }
-                            Ok(other) => {
-                                left_over = Some(other);
-                                break;
-                            }
-                            Err(_) => break,
-                        }
-                    }
-                    self.write(group);
-                }
+        while let Some(first) = left_over.take().or_else(|| commands.blocking_recv()) {
+            match self.turn(first, &mut commands) {
+                Turn::On(next) => left_over = next.map(|next| *next),
+                Turn::Ended => return,
             }
         }
+        let _ = self.close();
+    }
+
+    /// The same in a task, for simulations: there, commands gather for so long, as they do while a disk syncs.
+    pub(super) async fn run_as_a_task(mut self, mut commands: mpsc::Receiver<Command>, gather: Duration) {
+        let mut left_over = None;
+        loop {
+            let first = match left_over.take() {
+                Some(first) => first,
+                None => match commands.recv().await {
+                    Some(first) => first,
+                    None => break,
+                },
+            };
+            if !gather.is_zero() {
+                tokio::time::sleep(gather).await;
+            }
+            match self.turn(first, &mut commands) {
+                Turn::On(next) => left_over = next.map(|next| *next),
+                Turn::Ended => return,
+            }
+        }
+        let _ = self.close();
+    }
+
+    /// Does one command, or a group of those that wait.
+    fn turn(&mut self, first: Command, commands: &mut mpsc::Receiver<Command>) -> Turn {
+        match first {
+            Command::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
+            Command::Freeze(frozen, resume) => {
+                let _ = frozen.send(self.journal.number());
+                // An error: who asked for it is gone. Either way it is over.
+                let _ = resume.recv();
+            }
+            Command::Adopt(adoption, answer) => {
+                let adopted = self.adopt(adoption);
+                let _ = answer.send(adopted);
+            }
+            Command::Close(answer) => {
+                commands.close();
+                let closed = self.close();
+                let _ = answer.send(closed);
+                return Turn::Ended;
+            }
+            Command::Abandon(answer) => {
+                commands.close();
+                self.abandon();
+                let _ = answer.send(());
+                return Turn::Ended;
+            }
+            first @ (Command::One(..) | Command::Many(..) | Command::Cursor(..)) => {
+                let (group, left_over) = gather(first, commands);
+                self.write(group);
+                return Turn::On(left_over.map(Box::new));
+            }
+        }
+        Turn::On(None)
     }
 
     /// Writes a group, and answers it once it is on disk.
     fn write(&mut self, group: Vec<Command>) {
-        if let Some(why) = self.backlog.failed() {
+        if let Some(why) = self.following.as_ref().and_then(|following| following.backlog.failed()) {
             self.poison(why);
         }
         if let Health::Poisoned(why) = &self.health {
@@ -196,7 +252,11 @@ impl Writer {
     }
 
     /// One durable write: where one of them finds no room, none is written.
-    fn decide_many(&self, group: &mut Group<'_>, transactions: &mut [Transaction]) -> Result<Many, StorageError> {
+    pub(super) fn decide_many(
+        &self,
+        group: &mut Group<'_>,
+        transactions: &mut [Transaction],
+    ) -> Result<Many, StorageError> {
         if group.allowed() < Room::Free {
             return Ok(Err(self.no_room()));
         }
@@ -212,58 +272,8 @@ impl Writer {
         Ok(Ok(answers))
     }
 
-    /// Ends the quarantine. The place is claimed last: a crash before that leaves the quarantine, and being
-    /// adopted again does no harm.
-    fn adopt(&mut self, adoption: Adoption) -> Many {
-        let Some(quarantine) = reading(&self.quarantine).clone() else { return Ok(Vec::new()) };
-        let Adoption { mut transactions, cursor: (name, value) } = adoption;
-        let instance = Instance::new(&quarantine.path);
-        let answers = self.write_at_once(&mut transactions, &[Cursor { name, value }, cursor_of(&instance)])?;
-        if answers.iter().any(Result::is_err) {
-            return Ok(answers); // a defect: what is not in review must not be sent
-        }
-        let path = quarantine.path;
-        instance.claim().map_err(|source| StorageError::Io { doing: "claim the place of", path, source })?;
-        self.instance = Some(instance);
-        *writing(&self.quarantine) = None;
-        Ok(answers)
-    }
-
-    /// Keeps the instance's id in the journal. Where there is no room for it, the next open does.
-    pub(super) fn note_instance(&mut self) -> Result<(), StorageError> {
-        let Some(instance) = &self.instance else { return Ok(()) };
-        match self.write_at_once(&mut [], &[cursor_of(instance)]) {
-            Ok(_) | Err(StorageError::DiskFull { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Commands and cursors in one durable write, past the gate.
-    fn write_at_once(&mut self, transactions: &mut [Transaction], cursors: &[Cursor]) -> Many {
-        if let Health::Poisoned(why) = &self.health {
-            return Err(StorageError::Poisoned { why: why.clone() });
-        }
-        let mut group = Group::new(&*self.reader, &self.device, self.sequence, Room::Free);
-        for cursor in cursors {
-            group.put_cursor(cursor).map_err(|not| match not {
-                NotDecided::Failed(error) => error,
-                NotDecided::NoRoom | NotDecided::Refused(_) => self.no_room(),
-            })?;
-        }
-        let answers = self.decide_many(&mut group, transactions)??;
-        let decided = group.finish();
-        match self.append(decided) {
-            Ok(()) => Ok(answers),
-            Err(full @ StorageError::DiskFull { .. }) => Err(full),
-            Err(error) => {
-                self.poison(words(&error));
-                Err(error)
-            }
-        }
-    }
-
     /// Appends what was decided, syncs it, and shows it.
-    fn append(&mut self, mut decided: Decided) -> Result<(), StorageError> {
+    pub(super) fn append(&mut self, mut decided: Decided) -> Result<(), StorageError> {
         if decided.payload.is_empty() {
             return Ok(());
         }
@@ -273,7 +283,9 @@ impl Writer {
         (self.sequence, self.sending) = (decided.sequence, sending);
         let changes = decided.changes_at(place);
         self.reader.publish(number, self.sequence, &changes, decided.records);
-        self.backlog.push(Progress { through: number, sequence: self.sequence }, changes);
+        if let Some(following) = &self.following {
+            following.backlog.push(Progress { through: number, sequence: self.sequence }, changes);
+        }
         Ok(())
     }
 
@@ -281,7 +293,7 @@ impl Writer {
     fn checkpoint(&mut self, checkpoint: &Checkpoint) {
         if let Health::Good = self.health {
             match self.note(checkpoint) {
-                Ok(()) => self.index.remove_others(),
+                Ok(()) => self.following.iter().for_each(|following| following.index.remove_others()),
                 Err(error) => self.poison(words(&error)),
             }
         }
@@ -299,11 +311,7 @@ impl Writer {
 
     fn close(&mut self) -> Result<(), StorageError> {
         self.reader.close();
-        self.backlog.stop(Stop::Drained);
-        if let Some(indexer) = self.indexer.take() {
-            let _ = indexer.join();
-        }
-        let whole = self.index.close();
+        let whole = self.following.take().and_then(|following| following.end(Stop::Drained));
         let closed = match (&self.health, whole) {
             (Health::Good, Some(whole)) => self.note(&whole),
             _ => Ok(()),
@@ -318,16 +326,12 @@ impl Writer {
 
     fn abandon(&mut self) {
         self.reader.close();
-        self.backlog.stop(Stop::AsIs);
-        if let Some(indexer) = self.indexer.take() {
-            let _ = indexer.join();
-        }
-        let _ = self.index.close();
+        let _ = self.following.take().and_then(|following| following.end(Stop::AsIs));
         self.segments.close();
         self.owner = None;
     }
 
-    fn no_room(&self) -> StorageError {
+    pub(super) fn no_room(&self) -> StorageError {
         StorageError::DiskFull { path: self.journal.path() }
     }
 
@@ -344,7 +348,7 @@ impl Writer {
         }
     }
 
-    fn poison(&mut self, why: String) {
+    pub(super) fn poison(&mut self, why: String) {
         if matches!(self.health, Health::Good) {
             tracing::error!(why, "the ledger takes no more writes until it is opened again");
             self.health = Health::Poisoned(why);
@@ -359,8 +363,4 @@ impl Writer {
         let poisoned = || StorageError::Poisoned { why: why.clone() };
         group.into_iter().for_each(|command| refuse(command, &poisoned));
     }
-}
-
-fn cursor_of(instance: &Instance) -> Cursor {
-    Cursor { name: instance::CURSOR.to_owned(), value: instance.id.clone() }
 }

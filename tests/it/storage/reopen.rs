@@ -45,7 +45,7 @@ fn open_after(directory: &Path, change: impl FnOnce(&sled::Db)) -> Embedded {
 }
 
 async fn hash_of(ledger: &Embedded) -> [u8; 32] {
-    ledger.state_hash().await.expect("readable")
+    ledger.index_hash().await.expect("readable")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,8 +9,8 @@ use tillbook::domain::decide::Refusal;
 use tillbook::domain::{AccountName, DeviceName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
 use tillbook::storage::{
-    CheckReport, Committed, Decide, DueRefund, OrderQuery, Page, ScanPage, Storage, StorageError, TransactError,
-    Transaction,
+    CheckReport, Committed, Decide, DueRefund, OrderQuery, Page, ScanPage, StateHash, Storage, StorageError,
+    TransactError, Transaction,
 };
 use tokio::sync::{RwLock, watch};
 
@@ -230,6 +230,10 @@ impl Storage for Crashing {
         Box::pin(async move { alive!(self, storage => storage.events(after, limit)) })
     }
 
+    fn lines(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StorageError>> {
+        Box::pin(async move { alive!(self, storage => storage.lines(after, limit)) })
+    }
+
     fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>> {
         Box::pin(async move { alive!(self, storage => storage.events_of(order)) })
     }
@@ -245,6 +249,14 @@ impl Storage for Crashing {
     fn put_cursor<'a>(&'a self, name: &'a str, value: String) -> BoxFuture<'a, Result<(), StorageError>> {
         // How far a list was read is no fact about a refund: it is no commit that is counted.
         Box::pin(async move { alive!(self, storage => storage.put_cursor(name, value)) })
+    }
+
+    fn cursors(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, StorageError>> {
+        Box::pin(async move { alive!(self, storage => storage.cursors()) })
+    }
+
+    fn state_hash(&self) -> BoxFuture<'_, Result<StateHash, StorageError>> {
+        Box::pin(async move { alive!(self, storage => storage.state_hash()) })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
