@@ -136,6 +136,7 @@ kinds! {
     "broken_history"       Failed      "an event does not follow from those before it";
     "newer_format"         Failed      "the ledger was written by a newer version";
     "no_ledger"            Failed      "there is no ledger in that directory";
+    "no_body"              Failed      "no answer about the order is kept; see `keep_bodies`";
     "read_only"            Failed      "the ledger is open for reading only";
     "closed"               Failed      "the ledger is closed";
     "io"                   Failed      "a file or stream cannot be read or written";

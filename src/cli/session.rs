@@ -228,5 +228,6 @@ pub(crate) fn settings(account: &Account) -> AccountSettings {
         probe_schedule: account.probe_schedule.clone(),
         resend_after_silence: account.resend_after_silence,
         calls_per_minute: account.calls_per_minute,
+        keep_bodies: account.keep_bodies,
     }
 }

@@ -5,10 +5,12 @@ mod adopt;
 mod approve;
 mod cancel;
 mod check;
+mod compact;
 mod completions;
 mod decode;
 mod demo;
 mod events;
+mod forget;
 mod orders;
 mod reconcile;
 mod record;
@@ -46,6 +48,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Reconcile(args) => reconcile::run(&session()?, &args).await,
         Command::Run(args) => run::run(&session()?, &args).await,
         Command::Orders(args) => orders::run(&session()?, args).await,
+        Command::Show(args) if args.body => forget::show_body(&session()?, &args.order).await,
         Command::Show(args) => show::show(&session()?, &args.order).await,
         Command::Fetch(args) => show::fetch(&session()?, &args.order).await,
         Command::Record(args) => record::run(&session()?, args).await,
@@ -56,6 +59,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Resolve(args) => resolve::run(&session()?, args).await,
         Command::Events(args) => events::run(&session()?, &args).await,
         Command::Adopt(args) => adopt::run(&session()?, &args).await,
+        Command::Forget(args) => forget::run(&session()?, &args.order).await,
+        Command::Compact(args) => compact::run(&session()?, &args).await,
         Command::Verify => verify::run(&session()?).await,
     }
 }

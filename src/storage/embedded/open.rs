@@ -72,7 +72,10 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
     let index = match (tree, kept) {
         (Some(tree), Some(Checkpoint { through, sequence, .. })) => {
             let progress = Progress { through: *through, sequence: *sequence };
-            Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress)
+            let index = Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress);
+            // What a rebuild or a compaction left that ended early: no checkpoint names it.
+            index.remove_others();
+            index
         }
         _ => Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?,
     };
