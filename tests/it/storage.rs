@@ -1,7 +1,9 @@
 //! The storages: one suite over all of them, then what only the embedded one can do.
 
 mod beside;
+mod bodies;
 mod check;
+mod compact;
 mod damage;
 mod disk;
 mod faulty;
