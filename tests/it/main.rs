@@ -2,6 +2,7 @@
 
 mod adoption;
 mod architecture;
+mod bodies;
 mod cli;
 mod clocks;
 mod demo;

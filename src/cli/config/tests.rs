@@ -20,6 +20,7 @@ hold_above = "500.00"
 provisional_for = "2d"
 review_after = "72h"
 resend_after_silence = "never"
+keep_bodies = true
 [accounts.shop-2]
 gateway = "trade_order"
 base_url = "http://127.0.0.1:8100"
@@ -74,6 +75,7 @@ fn what_an_account_says_reaches_the_ledger() {
         review_after: days(3),
         probe_schedule: Some(vec![Duration::from_secs(30), Duration::from_secs(120)]),
         calls_per_minute: Some(600),
+        keep_bodies: Some(true),
         ..AccountSettings::default()
     };
     assert_eq!(settings("shop-1"), want);
@@ -157,6 +159,7 @@ fn each_fault_names_file_line_and_key() {
             with("review_after = 72"),
             "6: `review_after` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\"",
         ),
+        (with("keep_bodies = 1"), "6: `keep_bodies` in [accounts.shop-1]: must be true or false"),
         (with("sole_refunder = \"no\""), "6: `sole_refunder` in [accounts.shop-1]: must be true or false"),
         (
             "[accounts.a]\ngateway = \"trade_order\"\ntoken = { evn = \"hush\" }\n".to_owned(),
