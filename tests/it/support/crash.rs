@@ -69,9 +69,14 @@ impl Crashing {
         options.lock_wait = Duration::from_secs(5);
         let directory = directory.to_owned();
         let opened = tokio::task::spawn_blocking(move || Embedded::open(&directory, &options)).await;
-        let storage = opened.expect("no panic").expect("opens");
-        let plan = Arc::new(Mutex::new(Plan { commits: 0, crash }));
-        let (newest, dead) = (storage.newest(), watch::Sender::new(false));
+        let storage = Crashing::over(opened.expect("no panic").expect("opens"), watch::Sender::new(false));
+        storage.arm(crash);
+        storage
+    }
+
+    /// A storage whose process dies when `dead` says so.
+    pub(crate) fn over(storage: Embedded, dead: watch::Sender<bool>) -> Arc<Crashing> {
+        let (newest, plan) = (storage.newest(), Arc::default());
         Arc::new(Crashing { storage: RwLock::new(Some(storage)), plan, newest, dead })
     }
 
