@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::{AccountName, Entry, Facts, OrderId, OrderRecord, RefundKey, RefundState};
+use crate::domain::{AccountName, Body, Entry, Facts, OrderId, OrderRecord, RefundKey, RefundState};
 use crate::gateway::{Checked, Gateway};
 use crate::ledger::{
-    AccountSettings, Adopted, Error, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery, RefundRequest,
-    RefundTotal, Refunded, Ruling, Wanted,
+    AccountSettings, Adopted, Error, Forgotten, Imported, LedgerBuilder, RecordOrder, RefundList, RefundQuery,
+    RefundRequest, RefundTotal, Refunded, Ruling, Wanted,
 };
 use crate::storage::{BackedUp, CheckReport, ExportHead, OrderQuery, Page, ScanPage};
 use crate::sync::{Reconciliation, SyncOptions, SyncReport, Watcher};
@@ -135,6 +135,8 @@ waits! {
     events_of(order: &OrderId) -> Vec<Arc<Entry>>;
     reconcile(account: &AccountName, day: jiff::civil::Date) -> Reconciliation;
     check_account(name: &AccountName) -> Checked;
+    body(account: &AccountName, wanted: &Wanted) -> Option<Body>;
+    forget(account: &AccountName, wanted: &Wanted) -> Forgotten;
     adopt(by: &str) -> Adopted;
     verify() -> CheckReport;
     backup(to: &Path) -> BackedUp;

@@ -78,13 +78,13 @@ pub mod sandbox;
 
 pub use domain::decide::Repeat;
 pub use domain::{
-    AccountName, DeviceName, Facts, Money, MoneyError, OrderId, OrderRecord, OrderStatus, Reference, Refund, RefundKey,
-    RefundState, RefundStatus, Rejection, Requested, Timestamp, Verdict,
+    AccountName, Body, DeviceName, Facts, Money, MoneyError, OrderId, OrderRecord, OrderStatus, Reference, Refund,
+    RefundKey, RefundState, RefundStatus, Rejection, Requested, Timestamp, Verdict,
 };
 pub use future::BoxFuture;
 pub use ledger::{
-    AccountSettings, Adopted, Clock, Error, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList, RefundQuery,
-    RefundRequest, RefundTotal, Refunded, Ruling, Sending, Subscription, SystemClock, Wanted,
+    AccountSettings, Adopted, Clock, Error, Forgotten, Ledger, LedgerBuilder, Profile, RecordOrder, RefundList,
+    RefundQuery, RefundRequest, RefundTotal, Refunded, Ruling, Sending, Subscription, SystemClock, Wanted,
 };
 pub use storage::{OrderQuery, Page, Quarantine};
 pub use sync::{Progress, Reconciliation, RunOptions, SyncOptions, SyncReport};

@@ -104,7 +104,7 @@ pub(crate) enum Command {
     /// List known orders, newest first
     Orders(OrdersArgs),
     /// Show an order: what is known here, or else what the upstream says
-    Show(OrderArgs),
+    Show(ShowArgs),
     /// Fetch an order now, keep it and print it
     Fetch(OrderArgs),
     /// Record an order that was paid while offline
@@ -123,6 +123,10 @@ pub(crate) enum Command {
     Events(EventsArgs),
     /// Go on with a copied or restored ledger: what the original may have sent goes to review
     Adopt(AdoptArgs),
+    /// Erase what is kept of an upstream's answer about an order (`keep_bodies`): it carries the payer's data
+    Forget(OrderArgs),
+    /// Make the index anew from the journal, so that what was erased is gone from its files; nobody may use the ledger
+    Compact(CompactArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare; say what is damaged, and what is not
@@ -185,7 +189,26 @@ pub(crate) struct ReconcileArgs {
     pub(crate) csv: bool,
 }
 
-/// `show`, `fetch`.
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// ACCOUNT:NUMBER, or ACCOUNT:kind=number
+    #[arg(value_name = "ORDER")]
+    pub(crate) order: OrderName,
+    /// Print the upstream's last answer about it as it came, if it is kept (`keep_bodies`); it carries the payer's data
+    #[arg(long)]
+    pub(crate) body: bool,
+}
+
+/// `compact`.
+#[derive(Debug, Args)]
+pub(crate) struct CompactArgs {
+    /// Erase every body that is kept, of all accounts
+    #[arg(long)]
+    pub(crate) forget_bodies: bool,
+}
+
+/// `fetch`, `forget`.
 #[derive(Debug, Args)]
 pub(crate) struct OrderArgs {
     /// ACCOUNT:NUMBER, or ACCOUNT:kind=number

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tillbook::serve::Client;
 use tillbook::sync::Watcher;
 use tillbook::{
-    AccountName, Ledger, OrderRecord, RecordOrder, RefundKey, RefundRequest, Refunded, Ruling, SyncOptions, SyncReport,
-    Wanted,
+    AccountName, Body, Forgotten, Ledger, OrderRecord, RecordOrder, RefundKey, RefundRequest, Refunded, Ruling,
+    SyncOptions, SyncReport, Wanted,
 };
 
 use super::exit::Failure;
@@ -73,6 +73,20 @@ impl Desk {
         match self {
             Desk::Own(ledger) => Ok(ledger.fetch(account, order).await?),
             Desk::Beside(client) => Ok(client.fetch(account, order).await?),
+        }
+    }
+
+    pub(crate) async fn body(self, account: &AccountName, order: &Wanted) -> Result<Option<Body>, Failure> {
+        match self {
+            Desk::Own(ledger) => Ok(ledger.body(account, order).await?),
+            Desk::Beside(client) => Ok(client.body(account, order).await?),
+        }
+    }
+
+    pub(crate) async fn forget(self, account: &AccountName, order: &Wanted) -> Result<Forgotten, Failure> {
+        match self {
+            Desk::Own(ledger) => Ok(ledger.forget(account, order).await?),
+            Desk::Beside(client) => Ok(client.forget(account, order).await?),
         }
     }
 

@@ -140,6 +140,7 @@ kinds! {
     "unfinished"           Failed      "a backup or an import into that directory was cut off; it is no ledger";
     "bad_export"           Failed      "the export was truncated or altered, or is none; the line is named";
     "unsupported"          Failed      "this kind of storage does not do that";
+    "no_body"              Failed      "no answer about the order is kept; see `keep_bodies`";
     "read_only"            Failed      "the ledger is open for reading only";
     "closed"               Failed      "the ledger is closed";
     "io"                   Failed      "a file or stream cannot be read or written";

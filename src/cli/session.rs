@@ -228,6 +228,7 @@ pub(crate) fn settings(account: &Account) -> AccountSettings {
         probe_schedule: account.probe_schedule.clone(),
         resend_after_silence: account.resend_after_silence,
         calls_per_minute: account.calls_per_minute,
+        keep_bodies: account.keep_bodies,
     }
 }
 
@@ -252,6 +253,7 @@ mod tests {
             hold_above = "500.00"
             provisional_for = "2d"
             review_after = "72h"
+            keep_bodies = true
             resend_after_silence = "never"
             [accounts.shop-2]
             gateway = "trade_order"
@@ -273,6 +275,7 @@ mod tests {
             review_after: days(3),
             probe_schedule: Some(vec![Duration::from_secs(30), Duration::from_secs(120)]),
             calls_per_minute: Some(600),
+            keep_bodies: Some(true),
             ..AccountSettings::default()
         };
         assert_eq!(of("shop-1"), want);

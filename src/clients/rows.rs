@@ -58,7 +58,11 @@ mod tests {
             row => Ok(row),
         };
         let bad = |index, why: &str| wire::BadRow { index, raw: serde_json::Value::Null, why: why.to_owned() };
-        let rows = Rows { rows: vec![7, 8, 9], bad: vec![bad(0, "a.b: too long"), bad(2, "expected: `x y`: z")] };
+        let rows = Rows {
+            rows: vec![7, 8, 9],
+            bad: vec![bad(0, "a.b: too long"), bad(2, "expected: `x y`: z")],
+            bodies: vec![],
+        };
         let (read, bad_rows) = read_each("objects", rows, strange);
         assert_eq!(read, [9]);
         let shown: Vec<String> = bad_rows.into_iter().map(|row| format!("{} | {}", row.path, row.why)).collect();

@@ -3,6 +3,7 @@
 //! What must never be here: IO, async, a clock, randomness, floats, wire formats. Start reading at
 //! [`OrderRecord`], then [`decide`].
 
+mod body;
 pub mod decide;
 mod event;
 mod finding;
@@ -18,6 +19,7 @@ mod time;
 mod totals;
 mod verdict;
 
+pub use body::Body;
 pub use event::{ChainHash, Entry, Event};
 pub use finding::{Finding, Proof};
 pub use id::{AccountName, DeviceName, GatewayName, NameError, OrderId, Reference, RefundKey, check_number};

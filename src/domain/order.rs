@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GatewayName, Money, Reference, Timestamp};
+use super::{Body, GatewayName, Money, Reference, Timestamp};
 
 /// Makes an open enum: the known words, and `Other` that keeps any word not known.
 macro_rules! words {
@@ -111,7 +111,7 @@ pub enum PaidAtSource {
 
 /// What is said about one order at one time, by an upstream or by the device that recorded it.
 ///
-/// Facts hold no payer data: no open id, phone, address or bar code of a customer.
+/// Facts hold no payer data: no open id, phone, address or bar code of a customer. The body beside them may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The kind of upstream.
@@ -160,6 +160,10 @@ pub struct Facts {
     /// are counted on. Not kept.
     #[serde(skip)]
     pub upstream_time: Option<Timestamp>,
+    /// The answer, or the list's row, that these facts were read from. Never part of an event or a record: it is kept
+    /// beside the index where the account asks for it (`keep_bodies`), and else forgotten.
+    #[serde(skip)]
+    pub body: Option<Body>,
 }
 
 impl Facts {
@@ -174,6 +178,7 @@ impl Facts {
         // Cheaper than listing the fields, and a new field cannot be forgotten.
         let mut moved = other.clone();
         (moved.asked_at, moved.upstream_time) = (self.asked_at, self.upstream_time);
+        moved.body.clone_from(&self.body);
         *self == moved
     }
 }

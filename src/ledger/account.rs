@@ -39,6 +39,10 @@ pub struct AccountSettings {
     /// a till, a probe (default: hydrogen 20, for its free plan allows 50 for the whole application; the
     /// others as many as it takes). Lists take at most half of them.
     pub calls_per_minute: Option<u32>,
+    /// Whether the upstream's last answer about each order is kept as it came, beside the index, until
+    /// [`Ledger::forget`] (default: no, for it carries the payer's data). Setting it back keeps no more, and leaves what
+    /// was kept.
+    pub keep_bodies: Option<bool>,
 }
 
 /// How far back a sync lists orders unless the account says otherwise.
@@ -62,6 +66,7 @@ pub(crate) struct Account {
     pub(crate) rules: Rules,
     pub(crate) history: Duration,
     pub(crate) probe_schedule: Vec<Duration>,
+    pub(crate) keeps_bodies: bool,
 }
 
 impl Account {
@@ -83,7 +88,8 @@ impl Account {
         let probe_schedule = probe_schedule.unwrap_or_else(|| PROBE_SCHEDULE.to_vec());
         let (gateway, background) = paced(gateway, settings.calls_per_minute.or(capabilities.calls_per_minute));
         let history = settings.history.unwrap_or(HISTORY);
-        Account { name, gateway, background, rules, history, probe_schedule }
+        let keeps_bodies = settings.keep_bodies.unwrap_or(false);
+        Account { name, gateway, background, rules, history, probe_schedule, keeps_bodies }
     }
 }
 

@@ -49,6 +49,7 @@ impl Inner {
         };
         let context = self.context(&account.name, &order);
         let references = facts.all_references().collect();
+        let body = facts.body.clone();
         let fresh = decide::Seen { facts: Arc::new(facts), rules: account.rules.clone() };
         let command = decide::Attempt { key: key.clone(), fresh };
         let committed = self
@@ -67,6 +68,7 @@ impl Inner {
             }
             answer => answer?,
         };
+        self.keep_body(&account, &order, body);
         if !has_claim(&committed, &key) {
             return Ok(Sent::No(committed.record, None));
         }

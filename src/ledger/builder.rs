@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::domain::DeviceName;
 use crate::storage::Storage;
-use crate::storage::embedded::{Embedded, EmbeddedOptions};
+use crate::storage::embedded::{Compacted, Embedded, EmbeddedOptions, Erase};
 use crate::storage::memory::Memory;
 
 use super::lane::Lanes;
@@ -96,6 +96,17 @@ impl LedgerBuilder {
         let dir = dir.as_ref().to_owned();
         let storage = tokio::task::spawn_blocking(move || Embedded::open_read_only(&dir)).await??;
         Ok(self.over(Arc::new(storage)))
+    }
+
+    /// Rewrites the index of the ledger in a directory that nobody has open, so that what was erased is gone from its
+    /// files and what sled left behind is given back. The journal is not touched. See [`Embedded::compact`].
+    ///
+    /// # Errors
+    /// As there; [`StorageError::Locked`](crate::storage::StorageError::Locked) names a running owner.
+    pub async fn compact(self, dir: impl AsRef<Path>, erase: Erase) -> Result<Compacted, Error> {
+        let dir = dir.as_ref().to_owned();
+        let options = self.options;
+        Ok(tokio::task::spawn_blocking(move || Embedded::compact(&dir, &options, erase)).await??)
     }
 
     /// Opens a ledger that is gone when it is dropped: for tests and trials.

@@ -69,7 +69,10 @@ impl Inner {
                     Err(error) => return Err(error),
                 },
                 Err(refusal) => Err(refusal.to_string()),
-                Ok(committed) => Ok(committed),
+                Ok(committed) => {
+                    self.keep_body(account, &order, facts.body.clone());
+                    Ok(committed)
+                }
             };
             match answer {
                 Ok(committed) if committed.entries.is_empty() => imported.unchanged += 1,
@@ -90,7 +93,11 @@ impl Inner {
         for _ in 0..ELSEWHERE {
             match self.storage.transact(self.seeing(account, &order, &facts)).await {
                 Err(TransactError::Refused(Refusal::Elsewhere(other))) => order = other,
-                answer => return Ok(answer?),
+                answer => {
+                    let committed = answer?;
+                    self.keep_body(account, &order, facts.body.clone());
+                    return Ok(committed);
+                }
             }
         }
         Err(Refusal::Elsewhere(order).into())

@@ -9,6 +9,7 @@ mod account;
 mod adopt;
 mod approve;
 mod attempt;
+mod body;
 mod builder;
 mod clock;
 mod error;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 
 pub use account::AccountSettings;
 pub use adopt::Adopted;
+pub use body::Forgotten;
 pub use builder::{LedgerBuilder, Profile};
 pub use clock::{Clock, SystemClock};
 pub use error::Error;

@@ -84,6 +84,7 @@ impl Ledger {
             details: BTreeMap::new(),
             asked_at: context.now,
             upstream_time: None,
+            body: None,
         };
         let (command, references) = (RecordOffline { facts, by: order.by.clone() }, order.references.clone());
         let committed = self

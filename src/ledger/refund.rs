@@ -325,6 +325,7 @@ impl Inner {
     ) -> Result<Committed, Error> {
         let context = self.context(&account.name, order);
         let references = fresh.iter().flat_map(|seen| seen.facts.all_references()).collect();
+        let body = fresh.as_ref().and_then(|seen| seen.facts.body.clone());
         let command = command(account, request, fresh);
         let transaction = Transaction {
             order: order.clone(),
@@ -335,7 +336,11 @@ impl Inner {
         };
         match self.storage.transact(transaction).await {
             Err(TransactError::Refused(Refusal::Elsewhere(other))) => Err(Error::Moved(other)),
-            answer => Ok(answer?),
+            answer => {
+                let committed = answer?;
+                self.keep_body(account, order, body);
+                Ok(committed)
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::decide::{self, Found, Judge, Probed, Seen};
 use crate::domain::{
-    AccountName, Answer, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
+    AccountName, Answer, Body, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
 };
 use crate::gateway::ReadErrorKind;
 
@@ -120,8 +120,11 @@ impl Inner {
     /// Lets the rules decide on what was found, in one durable write.
     async fn weigh(&self, account: &Account, record: &OrderRecord, probed: Probed) -> Result<Arc<OrderRecord>, Error> {
         let context = self.context(&account.name, &record.id);
+        let body = body_of(&probed);
         let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
-        Ok(self.decide_on(&account.name, &record.id, decide).await?.record)
+        let record = self.decide_on(&account.name, &record.id, decide).await?.record;
+        self.keep_body(account, &record.id, body);
+        Ok(record)
     }
 
     /// All that the upstream can tell about a refund now: by its number, by shutting the door on it if that is
@@ -208,13 +211,14 @@ impl Inner {
             }
             answer => answer?,
         };
-        let found_words = probed.finding.answer.message.clone();
+        let (found_words, body) = (probed.finding.answer.message.clone(), body_of(&probed));
         let Ruling { key, verdict, by, note, version, .. } = ruling;
         let context = self.context(&account.name, &order);
         let fences = account.gateway.capabilities().fence && !record.provisional;
         let judge = Judge { verdict, by, note, version, fences, probed };
         let decide = Box::new(move |found: &Found| decide::judge(&context, found, &judge));
         let record = self.decide_on(&account.name, &order, decide).await?.record;
+        self.keep_body(&account, &order, body);
         let state = record.refund(&key).map(|refund| refund.state);
         if state != Some(target) {
             let words = found_words.unwrap_or_else(|| "see the refund".to_owned());
@@ -226,6 +230,11 @@ impl Inner {
         }
         refund::refunded(record, &key, false, None)
     }
+}
+
+/// The body of the facts that came along with a question.
+fn body_of(probed: &Probed) -> Option<Body> {
+    probed.fresh.as_ref().and_then(|seen| seen.facts.body.clone())
 }
 
 /// What is kept of a question that brought no answer.

@@ -8,14 +8,15 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::domain::{AccountName, DeviceName, OrderRecord, RefundKey};
-use crate::ledger::{RecordOrder, RefundRequest, Refunded, Ruling, Wanted, make_key, refunded};
+use crate::domain::{AccountName, Body, DeviceName, OrderRecord, RefundKey};
+use crate::ledger::{Forgotten, RecordOrder, RefundRequest, Refunded, Ruling, Wanted, make_key, refunded};
 use crate::sync::{SyncOptions, SyncReport};
 
 use super::Failed;
 use super::socket::{self, Stream};
 use super::wire::{
-    Answer, Asked, Greeting, LONGEST_ANSWER, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value, write_line,
+    Answer, Asked, CarriedBody, Greeting, LONGEST_ANSWER, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value,
+    write_line,
 };
 
 /// How often a till that lets nobody in is tried again.
@@ -129,6 +130,28 @@ impl Client {
         self.ask(Request::Fetch { account: account.clone(), order: order.clone() }).await?.order()
     }
 
+    /// See [`body`](crate::Ledger::body).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn body(self, account: &AccountName, order: &Wanted) -> Result<Option<Body>, Failed> {
+        match self.ask(Request::Body { account: account.clone(), order: order.clone() }).await? {
+            Answer::Body(body) => Ok(body.map(|CarriedBody(body)| body)),
+            other => Err(strange(&other)),
+        }
+    }
+
+    /// See [`forget`](crate::Ledger::forget).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn forget(self, account: &AccountName, order: &Wanted) -> Result<Forgotten, Failed> {
+        match self.ask(Request::Forget { account: account.clone(), order: order.clone() }).await? {
+            Answer::Forgotten { order, bytes } => Ok(Forgotten { order, bytes }),
+            other => Err(strange(&other)),
+        }
+    }
+
     /// See [`sync`](crate::Ledger::sync); how far it is, is not told. A till that is told to stop ends it early.
     ///
     /// # Errors
@@ -172,6 +195,8 @@ fn strange(answer: &Answer) -> Failed {
         Answer::Refunded { .. } => "a refund",
         Answer::Order(_) => "an order",
         Answer::Synced(_) => "a report",
+        Answer::Body(_) => "a body",
+        Answer::Forgotten { .. } => "what was erased",
         Answer::Failed(failed) => return failed.clone(),
     };
     Failed::new("internal", format!("the till answered with {what}, which was not asked for"))

@@ -16,11 +16,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::domain::{Reference, check_number};
-use crate::ledger::{Error, Ledger, Refunded, Wanted};
+use crate::ledger::{Error, Forgotten, Ledger, Refunded, Wanted};
 use crate::storage::StorageError;
 
 use super::socket::{Listener, Stream};
-use super::wire::{Answer, Asked, Greeting, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value, write_line};
+use super::wire::{
+    Answer, Asked, CarriedBody, Greeting, LONGEST_REQUEST, PROTOCOL, Request, read_line, read_value, write_line,
+};
 use super::{Client, Failed};
 
 /// How many may be connected without having asked yet; one more, and the oldest gives way.
@@ -192,6 +194,15 @@ impl Desk {
             Request::Fetch { account, order } => {
                 named(&order)?;
                 ledger.fetch(&account, &order).await.map(Answer::Order)
+            }
+            Request::Body { account, order } => {
+                named(&order)?;
+                ledger.body(&account, &order).await.map(|body| Answer::Body(body.map(CarriedBody)))
+            }
+            Request::Forget { account, order } => {
+                named(&order)?;
+                let forgotten = ledger.forget(&account, &order).await;
+                forgotten.map(|Forgotten { order, bytes }| Answer::Forgotten { order, bytes })
             }
             Request::Sync(options) => tokio::select! {
                 report = ledger.sync(&options, &|_| ()) => report.map(Answer::Synced),

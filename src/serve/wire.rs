@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::domain::{AccountName, DeviceName, OrderRecord, RefundKey};
+use crate::domain::{AccountName, Body, DeviceName, OrderId, OrderRecord, RefundKey};
 use crate::ledger::{RecordOrder, RefundRequest, Ruling, Wanted};
 use crate::sync::{SyncOptions, SyncReport};
 
@@ -57,6 +57,8 @@ pub(super) enum Request {
     RecordOrder(RecordOrder),
     Fetch { account: AccountName, order: Wanted },
     Sync(SyncOptions),
+    Body { account: AccountName, order: Wanted },
+    Forget { account: AccountName, order: Wanted },
 }
 
 /// What the till answers.
@@ -69,8 +71,43 @@ pub(super) enum Answer {
     Order(Arc<OrderRecord>),
     /// A round of synchronisation.
     Synced(SyncReport),
+    /// What is kept of an upstream's answer about an order, if anything.
+    Body(Option<CarriedBody>),
+    /// What was erased.
+    Forgotten { order: OrderId, bytes: Option<usize> },
     /// It could not be done.
     Failed(Failed),
+}
+
+/// A body on its way to another process of the same user. It crosses as text where it is text, which it nearly always
+/// is; its `Debug` is the body's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Carried", into = "Carried")]
+pub(super) struct CarriedBody(pub(super) Body);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Carried {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<Carried> for CarriedBody {
+    fn from(carried: Carried) -> CarriedBody {
+        CarriedBody(match carried {
+            Carried::Text(text) => Body::new(text),
+            Carried::Bytes(bytes) => Body::new(bytes),
+        })
+    }
+}
+
+impl From<CarriedBody> for Carried {
+    fn from(CarriedBody(body): CarriedBody) -> Carried {
+        match std::str::from_utf8(body.expose()) {
+            Ok(text) => Carried::Text(text.to_owned()),
+            Err(_) => Carried::Bytes(body.expose().to_vec()),
+        }
+    }
 }
 
 /// Reads one line; `None` when the other end said no whole one.
@@ -124,6 +161,17 @@ mod tests {
         let line = serde_json::to_vec(&asked).expect("serializable");
         assert!(!line.contains(&b'\n'));
         assert_eq!(read_value::<Asked>(&line), Ok(asked));
+    }
+
+    #[test]
+    fn a_body_crosses_as_it_is_and_no_debug_shows_it() {
+        for bytes in [b"{\"openid\":\"oX\"}".as_slice(), b"\xff\x00\n", b""] {
+            let answer = Answer::Body(Some(CarriedBody(Body::new(bytes.to_vec()))));
+            let line = serde_json::to_vec(&answer).expect("serializable");
+            assert!(!line.contains(&b'\n'));
+            assert_eq!(read_value::<Answer>(&line), Ok(answer.clone()));
+            assert_eq!(format!("{answer:?}"), format!("Body(Some(CarriedBody(Body({} bytes))))", bytes.len()));
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub enum StorageError {
         why: String,
     },
     /// Written well, and not readable by this version: a newer one's event, or a defect.
-    #[error("{} holds at byte {position} what this version cannot read ({why}); nothing was changed", path.display())]
+    #[error("{} holds at byte {position} what this version cannot read ({why}); nothing was changed; open it with the newer tillbook that wrote it, or, where none did, restore the file from a backup", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum StorageError {
         why: String,
     },
     /// Written by a newer version.
-    #[error("{} has format {found}, and this version reads up to {known}", path.display())]
+    #[error("{} has format {found}, and this version reads up to {known}: a newer tillbook wrote it; nothing was changed, open it with that one", path.display())]
     NewerFormat {
         /// The file.
         path: PathBuf,

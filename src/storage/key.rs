@@ -33,6 +33,9 @@ pub(crate) const SEQUENCE: u8 = b'q';
 /// Name and chunk: a cursor.
 pub(crate) const CURSOR: u8 = b'c';
 
+/// Order and chunk: an answer about it. In a tree of its own, so that it is in no range and no hash of the others.
+const BODY: u8 = b'b';
+
 /// All kinds, in order.
 pub(crate) const KINDS: [u8; 8] = [CURSOR, EVENT, REFUND, RECORD, SEQUENCE, REFERENCE, STATE, TIME];
 
@@ -184,6 +187,15 @@ pub(crate) fn sequence(last: u64) -> Key {
 
 pub(crate) fn cursor(name: &str, chunk: u16) -> Key {
     Builder::new(CURSOR).text(name).short(chunk).key()
+}
+
+pub(crate) fn body(order: &OrderId, chunk: u16) -> Key {
+    Builder::new(BODY).text(order.as_str()).short(chunk).key()
+}
+
+/// The prefix of all chunks of an order's body.
+pub(crate) fn bodies(order: &OrderId) -> Key {
+    Builder::new(BODY).text(order.as_str()).key()
 }
 
 fn state_code(state: RefundState) -> u8 {

@@ -3,6 +3,7 @@
 //! The same view, the same groups and the same history as the embedded storage, with an overlay that
 //! never drains and a history that is never written to disk. Start reading at [`Memory`].
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::check;
@@ -15,8 +16,8 @@ use super::serve::serve_reads;
 use super::view::View;
 use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction};
 use crate::BoxFuture;
-use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
+use crate::domain::{Body, DeviceName, OrderId};
 
 /// Orders and their history in memory.
 ///
@@ -27,6 +28,7 @@ pub struct Memory {
     log: Arc<Log>,
     device: DeviceName,
     writer: Arc<Mutex<Writer>>,
+    bodies: Mutex<BTreeMap<OrderId, Body>>,
 }
 
 struct Writer {
@@ -47,7 +49,13 @@ impl Memory {
         let log = Arc::new(Log::default());
         let history: Arc<dyn History> = log.clone();
         let reader = Arc::new(Reader::new(View::new(None), history, 1024, 0, 0));
-        Memory { reader, log, device, writer: Arc::new(Mutex::new(Writer { sequence: 0, state: State::Open })) }
+        Memory {
+            reader,
+            log,
+            device,
+            writer: Arc::new(Mutex::new(Writer { sequence: 0, state: State::Open })),
+            bodies: Mutex::default(),
+        }
     }
 
     fn reader(&self) -> &Arc<Reader> {
@@ -129,6 +137,21 @@ impl Storage for Memory {
                 Ok((reader.published(), held_back))
             })
         }))
+    }
+
+    fn keep_body(&self, order: &OrderId, body: Body) {
+        locked(&self.bodies).insert(order.clone(), body);
+    }
+
+    fn body<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Body>, StorageError>> {
+        Box::pin(async move { self.reader.open().map(|_| locked(&self.bodies).get(order).cloned()) })
+    }
+
+    fn forget_body<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<usize>, StorageError>> {
+        Box::pin(async move {
+            let erased = self.reader.open().map(|_| locked(&self.bodies).remove(order))?;
+            Ok(erased.map(|body| body.size_bytes()))
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {

@@ -43,7 +43,9 @@ pub use state::{Head, StateHash};
 
 use crate::BoxFuture;
 use crate::domain::decide::{Found, Refusal};
-use crate::domain::{AccountName, Entry, Event, OrderId, OrderRecord, Reference, RefundKey, RefundState, Timestamp};
+use crate::domain::{
+    AccountName, Body, Entry, Event, OrderId, OrderRecord, Reference, RefundKey, RefundState, Timestamp,
+};
 
 /// What a command does to an order: pure, and called again whenever the record has moved on.
 pub type Decide = Box<dyn FnMut(&Found) -> Result<Vec<Event>, Refusal> + Send>;
@@ -195,6 +197,25 @@ pub trait Storage: Send + Sync + 'static {
     fn adopt(&self, adoption: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
         drop(adoption);
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Keeps the newest answer about an order, in the place of the one before: a cache beside the history and never
+    /// part of it, for it carries the payer's data. Nobody waits for it and nobody hears of its failure but the log:
+    /// this is called after the order's own write, and must return at once. Keeps nothing unless a storage says more.
+    fn keep_body(&self, order: &OrderId, body: Body) {
+        let _ = (order, body);
+    }
+
+    /// The answer about an order that was kept last; `None` also where the cache lost it, as it may.
+    fn body<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Body>, StorageError>> {
+        let _ = order;
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Erases the answer that is kept about an order, durably before `Ok`; tells how many bytes it had.
+    fn forget_body<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<usize>, StorageError>> {
+        let _ = order;
+        Box::pin(async { Ok(None) })
     }
 
     /// Writes what is pending and lets go of the files. Later calls fail with

@@ -2,10 +2,12 @@
 
 mod adoption;
 mod architecture;
+mod bodies;
 mod cli;
 mod clocks;
 mod demo;
 mod drain;
+mod format;
 mod fubei;
 mod hydrogen;
 mod ledger;

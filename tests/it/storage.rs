@@ -2,7 +2,9 @@
 
 mod backup;
 mod beside;
+mod bodies;
 mod check;
+mod compact;
 mod damage;
 mod disk;
 mod export;

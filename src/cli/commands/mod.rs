@@ -6,11 +6,13 @@ mod approve;
 mod backup;
 mod cancel;
 mod check;
+mod compact;
 mod completions;
 mod decode;
 mod demo;
 mod events;
 mod export;
+mod forget;
 mod import;
 mod orders;
 mod reconcile;
@@ -49,6 +51,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Reconcile(args) => reconcile::run(&session()?, &args).await,
         Command::Run(args) => run::run(&session()?, &args).await,
         Command::Orders(args) => orders::run(&session()?, args).await,
+        Command::Show(args) if args.body => forget::show_body(&session()?, &args.order).await,
         Command::Show(args) => show::show(&session()?, &args.order).await,
         Command::Fetch(args) => show::fetch(&session()?, &args.order).await,
         Command::Record(args) => record::run(&session()?, args).await,
@@ -63,5 +66,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::run(&session()?, &args).await,
         Command::Export(args) => export::run(&session()?, &args).await,
         Command::Import(args) => import::run(output, &args).await,
+        Command::Forget(args) => forget::run(&session()?, &args.order).await,
+        Command::Compact(args) => compact::run(&session()?, &args).await,
     }
 }

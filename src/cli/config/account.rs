@@ -26,6 +26,7 @@ const COMMON: &[&str] = &[
     "review_after",
     "probe_schedule",
     "resend_after_silence",
+    "keep_bodies",
 ];
 
 /// The keys of one kind of gateway each.
@@ -73,6 +74,8 @@ pub(crate) struct Account {
     pub(crate) probe_schedule: Option<Vec<Duration>>,
     /// After how long a silence a refund is sent again; never, unless set.
     pub(crate) resend_after_silence: Option<Duration>,
+    /// Whether answers are kept as they came; no, unless set.
+    pub(crate) keep_bodies: Option<bool>,
 }
 
 /// A gateway's own keys.
@@ -172,6 +175,7 @@ impl Account {
             review_after: section.duration("review_after")?,
             probe_schedule: schedule(section)?,
             resend_after_silence: section.duration_or_never("resend_after_silence")?,
+            keep_bodies: section.truth("keep_bodies")?,
         };
         Ok(account)
     }

@@ -18,6 +18,7 @@ hold_above = "500.00"
 provisional_for = "2d"
 review_after = "72h"
 resend_after_silence = "never"
+keep_bodies = true
 [accounts.shop-2]
 gateway = "trade_order"
 base_url = "http://127.0.0.1:8100"
@@ -132,6 +133,7 @@ fn each_fault_names_file_line_and_key() {
             with("review_after = 72"),
             "6: `review_after` in [accounts.shop-1]: must be a duration in quotes: \"200ms\", \"2s\", \"5m\", \"1h\", \"90d\"",
         ),
+        (with("keep_bodies = 1"), "6: `keep_bodies` in [accounts.shop-1]: must be true or false"),
         (with("sole_refunder = \"no\""), "6: `sole_refunder` in [accounts.shop-1]: must be true or false"),
         (
             "[accounts.a]\ngateway = \"trade_order\"\ntoken = { evn = \"hush\" }\n".to_owned(),

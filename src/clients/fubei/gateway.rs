@@ -10,7 +10,7 @@ use crate::clients::failure::Failure;
 use crate::clients::fields::Strange;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::wire::Yuan;
-use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
+use crate::domain::{Answer, BlockReason, Body, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
@@ -183,7 +183,7 @@ impl FubeiGateway {
         };
         let upstream_time = answer.date.map(Timestamp::from);
         orders::facts(order, statistics, &self.settings.app_id, asked_at)
-            .map(|facts| Some(Facts { upstream_time, ..facts }))
+            .map(|facts| Some(Facts { upstream_time, body: Some(Body::new(answer.body)), ..facts }))
             .map_err(|Strange(why)| ReadError::new(ReadErrorKind::Unreadable, format!("order.query: {why}")))
     }
 

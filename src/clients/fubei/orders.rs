@@ -72,6 +72,7 @@ pub(super) fn facts(
         details: details.0,
         asked_at,
         upstream_time: None,
+        body: None,
     })
 }
 
@@ -109,6 +110,7 @@ pub(super) fn bill_row(row: types::BillRow, merchant: &str, asked_at: Timestamp)
         details: details.0,
         asked_at,
         upstream_time: None,
+        body: None,
     })
 }
 
@@ -148,6 +150,7 @@ pub(super) fn statistics_facts(
         details: details.0,
         asked_at,
         upstream_time: None,
+        body: None,
     })
 }
 

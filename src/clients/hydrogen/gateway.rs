@@ -9,7 +9,7 @@ use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::reread;
 use crate::clients::wire::Text;
-use crate::domain::{Answer, Facts, Finding, GatewayName, Reference, Timestamp};
+use crate::domain::{Answer, Body, Facts, Finding, GatewayName, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
 };
@@ -135,7 +135,10 @@ impl HydrogenGateway {
                 (seen.read("get", |list| list.error.as_ref())?.0.objects, "get")
             }
             (OrdersFrom::User, orders::NATIVE) => match self.rest_get(&number.number).await? {
-                Some(order) => return list::one_of_one(order, number, &self.settings.client_id, asked_at),
+                Some((order, body)) => {
+                    let found = list::one_of_one(order, number, &self.settings.client_id, asked_at)?;
+                    return Ok(found.map(|facts| Facts { body: Some(body), ..facts }));
+                }
                 None => return Ok(None),
             },
             (OrdersFrom::User, _) => {
@@ -156,11 +159,11 @@ impl HydrogenGateway {
         list::one_of(present(rows, asked)?, number, asked, &self.settings.client_id, asked_at)
     }
 
-    async fn rest_get(&self, transaction_no: &str) -> Result<Option<types::Order>, ReadError> {
+    async fn rest_get(&self, transaction_no: &str) -> Result<Option<(types::Order, Body)>, ReadError> {
         let call = Call::read();
         let client = self.client.with_call(&call);
         match call.conclude(client.get_order().transaction_no(transaction_no).send().await) {
-            Ok(reply) => Ok(Some(reply.value)),
+            Ok(reply) => Ok(Some((reply.value, Body::new(reply.answer.body)))),
             Err(Failure::Status { answer }) if answer.status == 404 => Ok(None),
             Err(failure) => Err(super::function::read_error("order.get", &failure)),
         }

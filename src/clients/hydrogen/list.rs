@@ -3,7 +3,7 @@
 use crate::clients::fields::Strange;
 use crate::clients::rows::read_each;
 use crate::clients::wire::{Count, Rows, Text};
-use crate::domain::{Facts, OrderStatus, PaymentMethod, Reference, RefundStatus, Timestamp};
+use crate::domain::{Body, Facts, OrderStatus, PaymentMethod, Reference, RefundStatus, Timestamp};
 use crate::gateway::{OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind};
 
 use super::api::builder::ListOrders;
@@ -96,7 +96,9 @@ pub(super) fn page_of(
     let total = total.and_then(|total| u64::try_from(total.get()).ok());
     let end = page.offset.saturating_add((rows.rows.len() + rows.bad.len()) as u64);
     let more = end > page.offset && total.is_none_or(|total| end < total);
-    let (orders, bad_rows) = read_each("objects", rows, |row| orders::facts(row, merchant, asked_at));
+    let (orders, bad_rows) = read_each("objects", rows.with_bodies(), |(row, body)| {
+        Ok(Facts { body, ..orders::facts(row, merchant, asked_at)? })
+    });
     OrderPage { orders, bad_rows, next: more.then_some(end), total, ..OrderPage::default() }
 }
 
@@ -114,16 +116,21 @@ pub(super) fn one_of(
     if let Some(bad) = rows.bad.first() {
         return Err(ReadError::new(ReadErrorKind::Unreadable, format!("{asked}: objects[{}]: {}", bad.index, bad.why)));
     }
-    let mut rows = rows.rows;
+    let mut rows = rows.with_bodies().rows;
+    let only = |(row, body): (types::Order, Option<Body>)| -> Result<Option<Facts>, ReadError> {
+        Ok(one_of_one(row, number, merchant, asked_at)?.map(|facts| Facts { body, ..facts }))
+    };
     match rows.len() {
         0 => Ok(None),
-        1 => one_of_one(rows.remove(0), number, merchant, asked_at),
+        1 => only(rows.remove(0)),
         _ => {
-            rows.retain(|row| bears(row, number));
-            let names = |row: &types::Order| row.transaction_no.as_ref().map_or("?", Text::as_str).to_owned();
+            rows.retain(|(row, _)| bears(row, number));
+            let names = |(row, _): &(types::Order, Option<Body>)| {
+                row.transaction_no.as_ref().map_or("?", Text::as_str).to_owned()
+            };
             match rows.as_slice() {
                 [] => Err(other_number(number)),
-                [_] => one_of_one(rows.remove(0), number, merchant, asked_at),
+                [_] => only(rows.remove(0)),
                 two => {
                     let named: Vec<String> = two.iter().map(names).collect();
                     let message =

@@ -86,6 +86,7 @@ pub(super) fn facts(order: types::Order, merchant: &str, asked_at: Timestamp) ->
         details: details.0,
         asked_at,
         upstream_time: None,
+        body: None,
     })
 }
 

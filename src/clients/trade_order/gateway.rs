@@ -11,7 +11,7 @@ use crate::clients::failure::Failure;
 use crate::clients::http::{self, HttpError, HttpSettings};
 use crate::clients::reread;
 use crate::clients::wire::YuanText;
-use crate::domain::{Answer, BlockReason, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
+use crate::domain::{Answer, BlockReason, Body, Facts, Finding, GatewayName, Outcome, Reference, Timestamp};
 use crate::gateway::{
     BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
     RefundPage, RefundSpan,
@@ -104,7 +104,8 @@ impl TradeOrderGateway {
                     (Some(order), answer) => {
                         let upstream_time = answer.date.map(Timestamp::from);
                         let found = list::one(order, number, asked_at)?;
-                        Ok(found.map(|facts| Facts { upstream_time, ..facts }))
+                        let body = Some(Body::new(answer.body));
+                        Ok(found.map(|facts| Facts { upstream_time, body, ..facts }))
                     }
                     (None, _) => Ok(None),
                 },

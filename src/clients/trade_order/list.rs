@@ -80,7 +80,9 @@ pub(super) fn page_of(
     asked_at: Timestamp,
 ) -> OrderPage {
     let some = !rows.rows.is_empty() || !rows.bad.is_empty();
-    let (orders, bad_rows) = read_each("data", after(rows, pages.skip), |row| orders::facts(row, asked_at));
+    let (orders, bad_rows) = read_each("data", after(rows, pages.skip).with_bodies(), |(row, body)| {
+        Ok(Facts { body, ..orders::facts(row, asked_at)? })
+    });
     OrderPage {
         orders,
         bad_rows,
@@ -99,6 +101,7 @@ pub(super) fn after<T>(rows: Rows<T>, skip: usize) -> Rows<T> {
     let bad = rows.bad.into_iter().filter(|row| row.index >= skip);
     Rows {
         rows: rows.rows.into_iter().skip(skip - bad_before).collect(),
+        bodies: rows.bodies.into_iter().skip(skip - bad_before).collect(),
         bad: bad
             .map(|mut row| {
                 row.index -= skip;
@@ -120,13 +123,16 @@ pub(super) fn one_of(
         return Err(ReadError::new(ReadErrorKind::Unreadable, message));
     }
     let any = !rows.rows.is_empty();
-    let mut ours: Vec<types::TradeOrder> = rows.rows.into_iter().filter(|row| bears(row, number)).collect();
+    let mut ours: Vec<_> = rows.with_bodies().rows.into_iter().filter(|(row, _)| bears(row, number)).collect();
     match ours.len() {
         0 if any => Err(other_number(number)),
         0 => Ok(None),
-        1 => one(ours.remove(0), number, asked_at),
+        1 => {
+            let (row, body) = ours.remove(0);
+            Ok(one(row, number, asked_at)?.map(|facts| Facts { body, ..facts }))
+        }
         count => {
-            let named = ours.iter().filter_map(|row| row.trade_order_id.as_ref()).map(Text::as_str);
+            let named = ours.iter().filter_map(|(row, _)| row.trade_order_id.as_ref()).map(Text::as_str);
             let named = named.collect::<Vec<_>>().join(", ");
             let message = format!("{number} names {count} orders: {} {named}", orders::NATIVE);
             Err(ReadError::new(ReadErrorKind::Refused, message))

@@ -65,6 +65,7 @@ pub(super) fn facts(order: types::TradeOrder, asked_at: Timestamp) -> Result<Fac
         details,
         asked_at,
         upstream_time: None,
+        body: None,
     })
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::json_text::{parse_part, shown};
+use crate::domain::Body;
 
 /// A list read row by row: one bad amount is reported with its place, the other rows are kept.
 ///
@@ -18,6 +19,8 @@ pub struct Rows<T> {
     pub rows: Vec<T>,
     /// The rows that could not, with the reason.
     pub bad: Vec<BadRow>,
+    /// The rows that could be read, as received.
+    pub bodies: Vec<Body>,
 }
 
 /// A row that could not be read.
@@ -33,7 +36,7 @@ pub struct BadRow {
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Rows { rows: Vec::new(), bad: Vec::new() }
+        Rows { rows: Vec::new(), bad: Vec::new(), bodies: Vec::new() }
     }
 }
 
@@ -42,11 +45,22 @@ impl<T: DeserializeOwned> Rows<T> {
         let mut read = Rows::default();
         for (index, raw) in list.iter().enumerate() {
             match parse_part(raw.get()) {
-                Ok(row) => read.rows.push(row),
+                Ok(row) => {
+                    read.rows.push(row);
+                    read.bodies.push(Body::new(raw.get().to_owned()));
+                }
                 Err(why) => read.bad.push(BadRow { index, why, raw: shown(raw) }),
             }
         }
         read
+    }
+}
+
+impl<T> Rows<T> {
+    /// Each row with its body.
+    pub(crate) fn with_bodies(self) -> Rows<(T, Option<Body>)> {
+        let bodies = self.bodies.into_iter().map(Some).chain(std::iter::repeat(None));
+        Rows { rows: self.rows.into_iter().zip(bodies).collect(), bad: self.bad, bodies: Vec::new() }
     }
 }
 

@@ -180,7 +180,8 @@ fn a_bad_row_does_not_lose_its_list() {
 
 #[test]
 fn a_list_may_come_as_text_or_not_at_all() {
-    let expected = Rows { rows: vec![Goods { price: Fen::from_fen(80) }], bad: vec![] };
+    let bodies = vec![crate::Body::new(r#"{"price":80}"#)];
+    let expected = Rows { rows: vec![Goods { price: Fen::from_fen(80) }], bad: vec![], bodies };
     assert_eq!(read(r#""[{\"price\":80}]""#), Ok(expected));
     assert_eq!(read::<Rows<Goods>>("null"), Ok(Rows::default()));
     assert_eq!(read::<Rows<Goods>>("\"\""), Ok(Rows::default()));

@@ -131,7 +131,7 @@ fn age(record: Option<&OrderRecord>, facts: &Facts) -> Age {
 
 /// A list row often says less than a query: what it leaves out was not unsaid.
 fn keep_what_was_known(record: Option<&OrderRecord>, facts: &Facts) -> Facts {
-    let mut facts = Facts { upstream_time: None, ..facts.clone() };
+    let mut facts = Facts { upstream_time: None, body: None, ..facts.clone() };
     let Some(before) = record.map(|record| &record.facts) else { return facts };
     for (kind, number) in &before.references {
         facts.references.entry(kind.clone()).or_insert_with(|| number.clone());

@@ -58,6 +58,7 @@ impl Story {
             details: BTreeMap::new(),
             asked_at: Timestamp::EPOCH,
             upstream_time: None,
+            body: None,
         };
         let rules =
             Rules { refund_interval: Interval::Fixed(Duration::ZERO), in_flight: InFlight::Many, ..Rules::default() };

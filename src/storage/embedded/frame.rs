@@ -6,6 +6,10 @@
 //! follows (4), segment number (4), kind (1), 3 zero bytes, its number (8), the number of the last frame
 //! known to be synced when it was written (8), hash of the frame before it (32), payload. A frame's hash
 //! is the BLAKE3 of its bytes, header included.
+//!
+//! A new kind of frame, line or event makes a new format: whoever adds one raises [`FORMAT`] and begins a new segment
+//! before the first of them is written, so that an older version refuses the ledger when it is opened and not in its
+//! middle. A new optional field does not. `tests/fixtures/format-1` is a ledger of format 1, opened by tests for ever.
 
 /// The newest format that this version reads, and the one it writes.
 pub(super) const FORMAT: u32 = 1;

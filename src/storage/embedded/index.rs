@@ -11,10 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::checkpoint::Checkpoint;
+use super::rebuild::{put, rebuild};
 use super::segments::Segments;
 use super::tree::Tree;
+use crate::domain::{Body, OrderId};
 use crate::storage::StorageError;
-use crate::storage::key::{Change, Key, Value};
+use crate::storage::index::{chunks, join};
+use crate::storage::key::{self, Change, Key, Value};
 use crate::storage::lock::{locked, reading, writing};
 use crate::storage::replay::{self, Stretch};
 use crate::storage::view::{Base, Chunk, Kv, Over};
@@ -41,8 +44,9 @@ pub(super) struct Progress {
     pub(super) sequence: u64,
 }
 
+/// What the index is now.
 #[derive(Clone)]
-enum Current {
+pub(super) enum Current {
     Sled(Arc<Tree>),
     Memory(Arc<RwLock<BTreeMap<Key, Option<Value>>>>),
     Closed,
@@ -57,6 +61,15 @@ pub(super) fn directory_of(ledger: &Path, generation: u32) -> PathBuf {
 pub(super) fn generations(ledger: &Path) -> Vec<u32> {
     let entries = std::fs::read_dir(ledger).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("index-")?.parse().ok()).collect()
+}
+
+/// Removes the directories of all generations but one.
+pub(super) fn remove_all_but(ledger: &Path, kept: u32) {
+    for generation in generations(ledger) {
+        if generation != kept {
+            let _ = std::fs::remove_dir_all(directory_of(ledger, generation));
+        }
+    }
 }
 
 impl Index {
@@ -151,14 +164,60 @@ impl Index {
         None
     }
 
+    /// Keeps the body of an answer about an order, where the index is on disk: one in memory keeps none.
+    pub(super) fn keep_body(&self, order: &OrderId, body: &Body) -> Result<(), StorageError> {
+        // A sync brings the same rows again and again.
+        if self.body(order)?.as_ref() == Some(body) {
+            return Ok(());
+        }
+        let _progress = locked(&self.progress);
+        let values: Vec<_> = chunks(body.expose()).map(|(chunk, value)| (key::body(order, chunk), value)).collect();
+        self.of_tree(|tree| tree.put_body(&key::bodies(order), &values)).map(|_| ())
+    }
+
+    /// The body that is kept about an order.
+    pub(super) fn body(&self, order: &OrderId) -> Result<Option<Body>, StorageError> {
+        let values = self.of_tree(|tree| tree.body_values(&key::bodies(order)))?.unwrap_or_default();
+        // What is not whole is no body: a cache may lose one.
+        Ok(join(values.iter().map(Vec::as_slice)).map(Body::new))
+    }
+
+    /// Erases the body that is kept about an order, and syncs that; tells its size.
+    pub(super) fn forget_body(&self, order: &OrderId) -> Result<Option<usize>, StorageError> {
+        let found = self.body(order)?.map(|body| body.size_bytes());
+        let _progress = locked(&self.progress);
+        // Also where none was found whole: parts of one may be there.
+        self.of_tree(|tree| tree.put_body(&key::bodies(order), &[]).and_then(|()| tree.sync()))?;
+        Ok(found)
+    }
+
+    /// Copies all bodies to another generation; tells how many bytes.
+    pub(super) fn copy_bodies_to(&self, other: &Tree) -> Result<u64, String> {
+        match self.of_tree(|tree| other.take_bodies_of(tree)) {
+            Ok(bytes) => Ok(bytes.unwrap_or(0)),
+            Err(error) => Err(super::journal::words(&error)),
+        }
+    }
+
+    /// Asks the tree for what no journal can give back: where it has no answer, nothing is rebuilt for that.
+    fn of_tree<T>(&self, ask: impl FnOnce(&Tree) -> Result<T, String>) -> Result<Option<T>, StorageError> {
+        match reading(&self.current).clone() {
+            Current::Sled(tree) => match ask(&tree) {
+                Ok(answer) => Ok(Some(answer)),
+                Err(why) => {
+                    let (doing, path) = ("use the bodies in", tree.path().to_owned());
+                    Err(StorageError::Io { doing, path, source: std::io::Error::other(why) })
+                }
+            },
+            Current::Memory(_) => Ok(None),
+            Current::Closed => Err(StorageError::Closed),
+        }
+    }
+
     /// Removes the directories of all generations but the one in use.
     pub(super) fn remove_others(&self) {
         let Current::Sled(tree) = reading(&self.current).clone() else { return };
-        for generation in generations(&self.directory) {
-            if generation != tree.generation {
-                let _ = std::fs::remove_dir_all(directory_of(&self.directory, generation));
-            }
-        }
+        remove_all_but(&self.directory, tree.generation);
     }
 
     /// Asks the index, and once more after a rebuild where it gave no answer.
@@ -207,121 +266,6 @@ impl Index {
             }
         });
         Ok(())
-    }
-}
-
-/// Makes a new index of all frames through `through`: on disk, or in memory where the disk takes none.
-fn rebuild(
-    directory: &Path,
-    segments: &Arc<Segments>,
-    cache_bytes: u64,
-    through: u64,
-) -> Result<(Current, u64), StorageError> {
-    let generation = generations(directory).into_iter().max().unwrap_or(0).saturating_add(1);
-    let path = directory_of(directory, generation);
-    let on_disk = Tree::open(path.clone(), generation, cache_bytes).and_then(|tree| {
-        let filling = Filling::Tree(&tree);
-        match filling.fill(segments, through) {
-            Ok(sequence) => Ok(Ok((tree, sequence))),
-            Err(Filled::History(error)) => Ok(Err(error)),
-            Err(Filled::Index(why)) => Err(why),
-        }
-    });
-    match on_disk {
-        Ok(Ok((tree, sequence))) => return Ok((Current::Sled(Arc::new(tree)), sequence)),
-        Ok(Err(error)) => {
-            let _ = std::fs::remove_dir_all(path);
-            return Err(error);
-        }
-        Err(why) => tracing::warn!(why, "no index can be made on disk; it is kept in memory"),
-    }
-    let _ = std::fs::remove_dir_all(path);
-    let map = RwLock::default();
-    let sequence = Filling::Memory(&map).fill(segments, through).map_err(|filled| match filled {
-        Filled::History(error) => error,
-        Filled::Index(why) => StorageError::Poisoned { why },
-    })?;
-    Ok((Current::Memory(Arc::new(map)), sequence))
-}
-
-/// An index that is being rebuilt.
-enum Filling<'a> {
-    Tree(&'a Tree),
-    Memory(&'a RwLock<BTreeMap<Key, Option<Value>>>),
-}
-
-/// Why a rebuild ended early.
-enum Filled {
-    /// The journal cannot be replayed: no index can be made.
-    History(StorageError),
-    /// The index cannot be written: another kind may do.
-    Index(String),
-}
-
-impl Filling<'_> {
-    fn fill(&self, segments: &Segments, through: u64) -> Result<u64, Filled> {
-        let broken = Mutex::new(None);
-        let filling = Guarded { filling: self, broken: &broken };
-        let stretch = Stretch { after: 0, sequence: 0, through };
-        let filled = replay::stretch(segments, &filling, stretch, &mut |changes, frame| {
-            filling.note(self.apply(&changes, frame))
-        });
-        match (filled, locked(&broken).take()) {
-            (_, Some(why)) => Err(Filled::Index(why)),
-            (Ok(end), None) => Ok(end.sequence),
-            (Err(error), None) => Err(Filled::History(error)),
-        }
-    }
-
-    fn apply(&self, changes: &[Change], through: u64) -> Result<(), String> {
-        match self {
-            Filling::Tree(tree) => tree.apply(changes, through),
-            Filling::Memory(map) => {
-                put(map, changes);
-                Ok(())
-            }
-        }
-    }
-}
-
-fn put(map: &RwLock<BTreeMap<Key, Option<Value>>>, changes: &[Change]) {
-    let mut map = writing(map);
-    for (key, value) in changes {
-        match value {
-            Some(_) => map.insert(key.clone(), value.clone()),
-            None => map.remove(key),
-        };
-    }
-}
-
-/// Remembers that it was the index that failed, not the history.
-struct Guarded<'a> {
-    filling: &'a Filling<'a>,
-    broken: &'a Mutex<Option<String>>,
-}
-
-impl Guarded<'_> {
-    fn note<T>(&self, answer: Result<T, String>) -> Result<T, StorageError> {
-        answer.map_err(|why| {
-            *locked(self.broken) = Some(why.clone());
-            StorageError::Poisoned { why }
-        })
-    }
-}
-
-impl Kv for Guarded<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
-        match self.filling {
-            Filling::Tree(tree) => self.note(tree.get(key)),
-            Filling::Memory(map) => Ok(reading(map).get(key).cloned().flatten()),
-        }
-    }
-
-    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, StorageError> {
-        match self.filling {
-            Filling::Tree(tree) => self.note(tree.range(from, to, limit)),
-            Filling::Memory(map) => Ok(Over::of(&reading(map), Clone::clone, from, to, limit).merge(Chunk::default())),
-        }
     }
 }
 

@@ -14,7 +14,10 @@
 //! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
-//! | `tree`, `index`, `indexer` | sled at arm's length; rebuilding it; the thread that feeds it |
+//! | `tree`, `index`, `indexer` | sled at arm's length; the thread that feeds it |
+//! | `rebuild` | making the index anew from the journal |
+//! | `compact` | rewriting the index, offline |
+//! | `bodies` | answers as upstreams gave them, a cache beside the index |
 //! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
 //! | `making` | a directory that becomes a ledger all at once, or not at all |
@@ -29,8 +32,10 @@
 
 mod adopt;
 mod backup;
+mod bodies;
 mod checkpoint;
 mod command;
+mod compact;
 pub mod disk;
 mod export;
 mod frame;
@@ -45,6 +50,7 @@ mod open;
 mod os;
 mod owner;
 mod read_only;
+mod rebuild;
 mod segments;
 mod simulated;
 mod survey;
@@ -59,7 +65,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::backup::backup;
+use self::bodies::Bodies;
 use self::command::Command;
+#[doc(hidden)]
+pub use self::compact::CompactStep;
+pub use self::compact::{Compacted, Erase};
 use self::disk::Disk;
 pub use self::export::export;
 pub use self::import::import;
@@ -75,14 +85,14 @@ use super::lines::Cursor;
 use super::lock::reading;
 use super::place::History;
 use super::reader::Reader;
-use super::serve::serve_reads;
+use super::serve::{off_runtime, serve_reads};
 use super::view::{Base, View};
 use super::{
     Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
 };
 use crate::BoxFuture;
-use crate::domain::DeviceName;
 use crate::domain::decide::Refusal;
+use crate::domain::{Body, DeviceName, OrderId};
 
 /// What kind of machine the ledger lives on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,6 +173,8 @@ pub struct Embedded {
     commands: mpsc::Sender<Command>,
     /// What waits for the index; `None` where there is none.
     backlog: Option<Arc<Backlog>>,
+    /// What is kept beside the index; `None` where there is none.
+    bodies: Option<Arc<Bodies>>,
     quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
 
@@ -192,6 +204,7 @@ impl Embedded {
         let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number(), sequence));
         let sending = i64::try_from(open::count_sending(&*reader)?).unwrap_or(i64::MAX);
         let backlog = Arc::new(Backlog::new(backlog_bytes));
+        let bodies = Some(Arc::new(Bodies::new(Arc::clone(&index))));
         let (commands, waiting) = mpsc::channel(WAITING);
         let weak = commands.downgrade();
         let tell = move |checkpoint| {
@@ -229,7 +242,7 @@ impl Embedded {
         writer.note_instance()?;
         let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
-        Ok(Embedded { reader, commands, backlog: Some(backlog), quarantine })
+        Ok(Embedded { reader, commands, backlog: Some(backlog), bodies, quarantine })
     }
 
     /// Opens a ledger for reading only, beside a process that may own it: from the journal alone, as
@@ -362,8 +375,31 @@ impl Storage for Embedded {
         Box::pin(async move { self.ask(|answer| Command::Adopt(adoption, answer)).await? })
     }
 
+    fn keep_body(&self, order: &OrderId, body: Body) {
+        if let Some(bodies) = &self.bodies {
+            bodies.keep(order, body);
+        }
+    }
+
+    fn body<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Body>, StorageError>> {
+        let (bodies, order) = (self.bodies.clone(), order.clone());
+        Box::pin(off_runtime(move || bodies.map_or(Ok(None), |bodies| bodies.get(&order))))
+    }
+
+    fn forget_body<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<usize>, StorageError>> {
+        let (bodies, order) = (self.bodies.clone(), order.clone());
+        Box::pin(off_runtime(move || bodies.map_or(Ok(None), |bodies| bodies.forget(&order))))
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(async move {
+            if let Some(bodies) = self.bodies.clone() {
+                off_runtime(move || {
+                    bodies.end();
+                    Ok(())
+                })
+                .await?;
+            }
             match self.ask(Command::Close).await {
                 Ok(closed) => closed,
                 Err(StorageError::Closed) => Ok(()),

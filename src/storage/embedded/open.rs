@@ -63,7 +63,10 @@ pub(super) fn open(directory: &Path, options: &EmbeddedOptions) -> Result<Opened
         let index = match (tree, kept) {
             (Some(tree), Some(Checkpoint { through, sequence, .. })) => {
                 let progress = Progress { through: *through, sequence: *sequence };
-                Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress)
+                let index = Index::kept(directory, Arc::clone(&segments), cache_bytes, tree, progress);
+                // What a rebuild or a compaction left that ended early: no checkpoint names it.
+                index.remove_others();
+                index
             }
             _ => Index::rebuilt(directory, Arc::clone(&segments), cache_bytes, through)?,
         };
@@ -126,7 +129,15 @@ fn last_checkpoint(segments: &Segments, last: u32) -> Result<Option<LastCheckpoi
 fn trusted<'a>(directory: &Path, last: &'a LastCheckpoint) -> Option<&'a Checkpoint> {
     let checkpoint = &last.checkpoint;
     let path = directory_of(directory, checkpoint.generation);
-    let is_there = checkpoint.format == INDEX_FORMAT && path.is_dir();
+    let (format, known) = (checkpoint.format, INDEX_FORMAT);
+    if format != known {
+        tracing::warn!(
+            format,
+            known,
+            "another version made the index: it is made anew from the journal, nothing is lost"
+        );
+    }
+    let is_there = format == known && path.is_dir();
     let same_boot = checkpoint.boot.is_some() && checkpoint.boot == os::boot();
     let same_file = checkpoint.identity.is_some() && checkpoint.identity == os::identity(&path.join("db"));
     let untouched = checkpoint.clean && last.is_last;

@@ -9,6 +9,7 @@ use super::making;
 use super::segments::Segments;
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
+use crate::domain::{Body, OrderId};
 use crate::storage::lines::Cursor;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
@@ -80,6 +81,15 @@ impl Storage for ReadOnly {
     /// Whether an owner would find it in quarantine.
     fn quarantine(&self) -> Option<Quarantine> {
         self.quarantine.clone()
+    }
+
+    /// Bodies are in the index, which only the owner opens.
+    fn body<'a>(&'a self, _: &'a OrderId) -> BoxFuture<'a, Result<Option<Body>, StorageError>> {
+        Box::pin(async { Err(StorageError::ReadOnly) })
+    }
+
+    fn forget_body<'a>(&'a self, _: &'a OrderId) -> BoxFuture<'a, Result<Option<usize>, StorageError>> {
+        Box::pin(async { Err(StorageError::ReadOnly) })
     }
 
     fn adopt(&self, _: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {

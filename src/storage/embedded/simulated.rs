@@ -64,6 +64,6 @@ impl Embedded {
         };
         let (commands, waiting) = mpsc::channel(WAITING);
         let running = writer.run_as_a_task(waiting, gather);
-        Ok((Embedded { reader, commands, backlog: None, quarantine }, running))
+        Ok((Embedded { reader, commands, backlog: None, bodies: None, quarantine }, running))
     }
 }

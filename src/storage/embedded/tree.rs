@@ -80,6 +80,44 @@ impl Tree {
         Ok(applied.and_then(|bytes| bytes.as_ref().try_into().ok()).map(u64::from_be_bytes))
     }
 
+    /// The tree of the bodies, which stands or falls with its generation.
+    fn bodies(&self) -> sled::Result<sled::Tree> {
+        self.db.open_tree("bodies")
+    }
+
+    /// The values under a prefix of the bodies' tree, in key order.
+    pub(super) fn body_values(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        caught(|| self.bodies()?.scan_prefix(prefix).values().map(|value| Ok(value?.to_vec())).collect())
+    }
+
+    /// Puts values in the place of all that is under a prefix of the bodies' tree, all or nothing.
+    pub(super) fn put_body(&self, prefix: &[u8], values: &[(Key, Value)]) -> Result<(), String> {
+        caught(|| {
+            let (bodies, mut batch) = (self.bodies()?, sled::Batch::default());
+            for old in bodies.scan_prefix(prefix).keys() {
+                batch.remove(old?);
+            }
+            for (key, value) in values {
+                batch.insert(&**key, &**value);
+            }
+            bodies.apply_batch(batch)
+        })
+    }
+
+    /// Copies every body of another generation; tells how many bytes of values there were.
+    pub(super) fn take_bodies_of(&self, other: &Tree) -> Result<u64, String> {
+        caught(|| {
+            let (from, to) = (other.bodies()?, self.bodies()?);
+            let mut bytes = 0;
+            for entry in &from {
+                let (key, value) = entry?;
+                bytes += value.len() as u64;
+                to.insert(key, value)?;
+            }
+            Ok(bytes)
+        })
+    }
+
     /// Makes all that was applied durable.
     pub(super) fn sync(&self) -> Result<(), String> {
         caught(|| self.db.flush())?;

@@ -74,7 +74,7 @@ impl Gather<'_> {
             return There::Unasked;
         }
         match self.account.background.fetch_order(numbers).await {
-            Ok(Some(facts)) => There::Shown(Told::Facts(Box::new(facts))),
+            Ok(Some(facts)) => There::Shown(Told::Facts(Box::new(self.account.lighten(facts)))),
             Ok(None) => There::Absent,
             Err(error) => {
                 let name = numbers.first().map_or_else(|| "without a number".to_owned(), Reference::to_string);

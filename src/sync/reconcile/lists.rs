@@ -82,6 +82,7 @@ pub(super) async fn orders(account: &Account, day: Day, problems: &mut Problems)
         };
         bad_rows(&page.bad_rows, problems);
         for facts in page.orders {
+            let facts = account.lighten(facts);
             match facts.native.clone() {
                 Some(native) => {
                     let numbers: Vec<Reference> = facts.all_references().collect();

@@ -147,6 +147,7 @@ fn sample_facts() -> Facts {
         details: details.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect(),
         asked_at: at(1),
         upstream_time: None,
+        body: None,
     }
 }
 

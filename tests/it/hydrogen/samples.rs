@@ -48,6 +48,7 @@ fn pending() -> Facts {
         details: BTreeMap::from([("merchandise_description".to_owned(), json!("一条支付描述"))]),
         asked_at: now(),
         upstream_time: None,
+        body: None,
     }
 }
 

@@ -247,20 +247,6 @@ async fn a_frame_that_cannot_be_read_above_a_torn_end_is_refused_with_nothing_ch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_format_is_refused_by_name() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    left_open(directory.path()).await;
-    let file = segment(directory.path(), 1);
-    let mut bytes = std::fs::read(&file).expect("readable");
-    bytes[8] = 2;
-    std::fs::write(&file, &bytes).expect("written");
-    let want = format!("{} has format 2, and this version reads up to 1", file.display());
-    assert_eq!(Embedded::open(directory.path(), &options()).err().expect("refused").to_string(), want);
-    assert_eq!(Embedded::open_read_only(directory.path()).err().expect("refused").to_string(), want);
-    assert_eq!(std::fs::read(&file).expect("readable"), bytes);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_segment_that_was_being_begun_when_the_power_went_is_begun_again() {
     for header in [0, 10, 75] {
         let directory = tempfile::tempdir().expect("a temporary directory");

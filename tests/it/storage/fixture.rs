@@ -78,6 +78,7 @@ pub(crate) fn facts(number: i64) -> Facts {
         details: BTreeMap::new(),
         asked_at: at(0),
         upstream_time: None,
+        body: None,
     }
 }
 

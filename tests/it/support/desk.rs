@@ -142,6 +142,7 @@ impl Desk {
             details: BTreeMap::new(),
             asked_at: now(),
             upstream_time: None,
+            body: None,
         };
         self.books().orders.insert(number.to_owned(), facts);
         native

@@ -65,6 +65,7 @@ fn seed() -> Facts {
         details: details.map(|(name, value)| (name.to_owned(), value)).into(),
         asked_at: now(),
         upstream_time: None,
+        body: None,
     }
 }
 
