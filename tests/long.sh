@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The long mode of every proof, in one command. Each part says what it counted; any violation ends it.
+#   tests/long.sh [part ...]     all parts unless some are named: points kills matrix drain model attempts cuts fuzz
+#                                schedules mutants simulation
+#   MINUTES=480 tests/long.sh simulation      a night of it
+# Needs Rust and a C linker; `cuts` needs Linux with glibc and `cc`, `mutants` needs cargo-mutants (cargo install
+# cargo-mutants). About two hours on two cores with MINUTES=10, without the mutants.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+minutes="${MINUTES:-10}"
+export TILLBOOK_LONG=1 CARGO_TERM_COLOR=never
+[ $# -gt 0 ] || set -- points kills matrix drain model attempts cuts fuzz schedules simulation mutants
+it() { cargo test --all-features --test it -- --nocapture --test-threads=1 "$@"; }
+for part in "$@"; do
+    printf '\n== %s\n' "$part"
+    case "$part" in
+        points) cargo test --release --all-features --test simulation -- --nocapture points:: ;;
+        simulation) TILLBOOK_SIMULATE_S=$((60 * minutes)) \
+            cargo test --release --all-features --test simulation -- --nocapture seeded:: ;;
+        kills) it ledger_kill:: storage::kill:: ;;
+        matrix | drain | model | attempts) it "$part::" ;;
+        cuts) tests/power-cut/run.sh ;;
+        fuzz) TILLBOOK_FUZZ_MINUTES="$minutes" cargo test --all-features --test fuzz -- --nocapture ;;
+        schedules) tests/schedules.sh ;;
+        mutants)
+            # SHARD=3/40 takes a part of them: all take about a day.
+            cargo mutants --file 'src/domain/**' --file 'src/storage/**' --all-features --shard "${SHARD:-0/1}" \
+                --output target --cargo-test-arg=--lib --cargo-test-arg=--test=it ;;
+        *) echo "no part is called $part" >&2; exit 2 ;;
+    esac
+done
