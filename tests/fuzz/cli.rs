@@ -1,6 +1,6 @@
 //! The configuration's own source, read anew here: it belongs to the command, which is no library.
 
-#![allow(dead_code, reason = "of the command's modules only the configuration is used")]
+#![allow(dead_code, unused_imports, reason = "of the command's modules only the configuration is used")]
 
 #[path = "../../src/cli/config/mod.rs"]
 pub(crate) mod config;

@@ -1,9 +1,10 @@
 //! Opening a ledger: what the journal proves, what of the index can be kept, what has to be done first.
 //!
 //! The order matters. First everything that will be relied on is read and verified, so that damage is
-//! refused with nothing changed. Then the journal's end is written again and synced. Then the index: it
-//! is kept after a clean close, or after a stop within the same boot (the page cache survived); after
-//! anything else it is rebuilt, for sled's own word on what is on disk is not enough.
+//! refused with nothing changed. Then, after an unclean stop, the index, for what it is made from may be
+//! refused too; then the journal's end is written again and synced. The index is kept after a clean close,
+//! or after a stop within the same boot (the page cache survived); after anything else it is rebuilt, for
+//! sled's own word on what is on disk is not enough.
 
 use std::path::Path;
 use std::sync::Arc;

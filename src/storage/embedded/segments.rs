@@ -192,7 +192,8 @@ impl Segments {
 
     /// The last segment, at most `below`, whose first frame is not after `frame`.
     pub(super) fn segment_of(&self, frame: u64, below: u32) -> Result<u32, StorageError> {
-        for segment in (2..=below).rev() {
+        // The first frame is the first segment's, whatever another one says of itself.
+        for segment in (2..=below).rev().filter(|_| frame > 1) {
             match self.header(segment)? {
                 Ok(header) if header.first_frame <= frame => return Ok(segment),
                 Ok(_) => {}

@@ -128,7 +128,9 @@ fn mend(flags: u8, segment: &mut [u8], id: u32, ledger: Option<&[u8]>, last: (&m
     }
     if flags & CHAIN != 0 {
         segment[12..16].copy_from_slice(&id.to_le_bytes());
-        segment[16..32].copy_from_slice(ledger.expect("the first segment has a header or none is reached"));
+        if let Some(ledger) = ledger {
+            segment[16..32].copy_from_slice(ledger);
+        }
         segment[32..40].copy_from_slice(&(*number + 1).to_le_bytes());
         segment[40..72].copy_from_slice(hash);
     }

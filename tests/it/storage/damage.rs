@@ -247,6 +247,27 @@ async fn a_frame_that_cannot_be_read_above_a_torn_end_is_refused_with_nothing_ch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_segment_that_claims_the_first_frame_hides_no_damage_from_an_onlooker() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    left_open(directory.path()).await;
+    let file = segment(directory.path(), 1);
+    let mut bytes = std::fs::read(&file).expect("readable");
+    let mut second = bytes[..80].to_vec();
+    second[12] = 2;
+    let crc = crc32c::crc32c(&second[..72]);
+    second[72..76].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(segment(directory.path(), 2), second).expect("written");
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+    for refusal in
+        [Embedded::open_read_only(directory.path()).err(), Embedded::open(directory.path(), &options()).err()]
+    {
+        let refusal = refusal.expect("refused");
+        assert!(matches!(&refusal, StorageError::Damaged { position: 80, .. }), "{refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_segment_that_was_being_begun_when_the_power_went_is_begun_again() {
     for header in [0, 10, 75] {
         let directory = tempfile::tempdir().expect("a temporary directory");
