@@ -244,7 +244,7 @@ impl World {
         }
     }
 
-    /// A person says what the books say. What was not executed is sent again, or let go.
+    /// A person says what the books say. What was not executed is let go, or sent again where it had found room before.
     async fn decide(&self, till: &Till, record: &OrderRecord, refund: &Refund) {
         let books = self.sandbox.books();
         let order = books
@@ -252,7 +252,8 @@ impl World {
             .iter()
             .find(|order| record.facts.native.as_ref().is_some_and(|native| native.number == order.id));
         let verdict = match judge::executed(order.expect("the sandbox's own order"), refund.key.as_str()) {
-            0 => self.dice.one_of(&[Verdict::Resend, Verdict::Release]),
+            0 if refund.attempts > 0 => self.dice.one_of(&[Verdict::Resend, Verdict::Release]),
+            0 => Verdict::Release,
             _ => Verdict::Succeeded,
         };
         let (account, key, version) = (record.account.clone(), refund.key.clone(), record.version);
