@@ -158,7 +158,10 @@ impl Line {
         }
         if may_arrive_twice(&request) && network.dice.chance(weather.repeated, 100) {
             life.note("arrives twice");
-            network.bring(copy_of(&request), network.moment(60_000));
+            // Fubei refuses by words alone, and its books say afterwards that nothing was done: a copy that comes after
+            // that is beyond all proof, so there the copy comes first.
+            let after = if request.uri().path() == "/gateway" { 0 } else { 60_000 };
+            network.bring(copy_of(&request), network.moment(after));
         }
         let carried = network.bring(request, network.moment(weather.slow_ms)).await;
         sleep(network.moment(weather.slow_ms)).await;

@@ -1,6 +1,7 @@
 //! The world of one seed: devices and their shops, the upstreams, the people; and the judgement in the end.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::judge;
 use crate::life::Diary;
 use crate::network::Weather;
 use crate::shift::{Shift, Till};
+use crate::side_by_side::words;
 
 /// An order, and who refunds it.
 #[derive(Clone, Debug)]
@@ -110,7 +112,7 @@ impl World {
         match lived {
             Ok(()) => {}
             Err(error) => {
-                let words = error.try_into_panic().map(|panic| crate::side_by_side::words(&*panic));
+                let words = error.try_into_panic().map(|panic| words(&*panic));
                 panic!("{}\nwhat happened last:\n{}", words.unwrap_or_default(), told.end());
             }
         }
@@ -278,12 +280,19 @@ impl World {
                 let wanted = sale.id.parse().expect("a number");
                 let record = ledger.fetch(&account(sale.upstream), &wanted).await.expect("fetched");
                 let book = judge::book_of(&books, sale.upstream, &sale.id);
-                judge::order_at_rest(book, &record);
-                for refund in &record.refunds {
-                    assert!(judge::is_settled(refund.state), "refund {} is still {}", refund.key, refund.state);
-                }
-                if self.alone {
-                    judge::sole(&record);
+                let judged = catch_unwind(AssertUnwindSafe(|| {
+                    judge::order_at_rest(book, &record);
+                    if self.alone {
+                        judge::sole(&record);
+                    }
+                    for refund in &record.refunds {
+                        assert!(judge::is_settled(refund.state), "refund {} is still {}", refund.key, refund.state);
+                    }
+                }));
+                if let Err(panic) = judged {
+                    let history = ledger.events_of(&record.id).await.expect("reads");
+                    let lines = history.iter().map(|entry| format!("  {} {:?}\n", entry.at, entry.event));
+                    panic!("{}\nits history:\n{}", words(&*panic), lines.collect::<String>());
                 }
                 let mut tally = self.tally.lock().expect("whole");
                 let executed =

@@ -232,7 +232,7 @@ fn recorded_offline() -> Vec<Transaction> {
         ..facts(number)
     };
     let recorded = |number, by| Event::OrderRecorded { facts: Box::new(on_device(number)), by };
-    let provisional = |name: &str| OrderId::new(&format!("provisional:{name}")).expect("valid");
+    let provisional = |name: &str| OrderId::new(format!("provisional:{name}")).expect("valid");
     let (confirmed, alone) = (provisional("0001"), provisional("0002"));
     vec![
         commit(&confirmed, 52, vec![recorded(40, Some("cashier-2".to_owned()))]),

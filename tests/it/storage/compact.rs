@@ -105,11 +105,11 @@ async fn a_compacted_index_holds_the_same_in_less_and_nothing_that_was_erased() 
     // A ledger that somebody has open is left alone.
     let mut options = options();
     options.lock_wait = std::time::Duration::ZERO;
-    let refused = Embedded::compact(directory.path(), &options, Erase::Nothing).err().expect("refused");
+    let refused = Embedded::compact(directory.path(), &options, Erase::Nothing).expect_err("refused");
     assert!(matches!(refused, StorageError::Locked { .. }), "{refused}");
     ledger.close().await.expect("closed");
     let empty = tempfile::tempdir().expect("a temporary directory");
-    let refused = Embedded::compact(empty.path(), &options, Erase::Nothing).err().expect("refused");
+    let refused = Embedded::compact(empty.path(), &options, Erase::Nothing).expect_err("refused");
     assert!(matches!(refused, StorageError::NoLedger { .. }), "{refused}");
     assert_eq!(std::fs::read_dir(empty.path()).expect("readable").count(), 0, "no ledger was made");
 }
@@ -165,7 +165,7 @@ async fn failed_at_any_step_it_leaves_the_old_index_in_use_until_the_new_one_is_
             reached.push(at);
             if at == step { Err("no space left on device".to_owned()) } else { Ok(()) }
         });
-        let said = failed.err().expect("failed");
+        let said = failed.expect_err("failed");
         assert_eq!(reached.last(), Some(&step));
         let path = directory.path().join("index-2");
         let want = format!("make a new index (the old one stays in use) in {}", path.display());
@@ -192,7 +192,7 @@ async fn a_full_disk_refuses_it_and_nothing_is_lost() {
         assert!(written < 1_000, "the disk was never full");
     }
     ledger.close().await.expect("closed");
-    let refused = Embedded::compact(directory.path(), &full, Erase::Bodies).err().expect("refused");
+    let refused = Embedded::compact(directory.path(), &full, Erase::Bodies).expect_err("refused");
     assert!(matches!(refused, StorageError::DiskFull { .. }), "{refused}");
     disk.set_room(None);
     let ledger = Embedded::open(directory.path(), &full).expect("opens");
