@@ -8,6 +8,8 @@
 
 mod cache;
 mod check;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod embedded;
 mod error;
 pub(crate) mod export;

@@ -13,6 +13,25 @@ use crate::domain::{ChainHash, OrderId};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StateHash([u8; 32]);
 
+impl StateHash {
+    /// The hash of a history line by line, in order ([`lines`](super::Storage::lines)), with the cursors: for storages
+    /// written elsewhere.
+    ///
+    /// # Errors
+    /// Which line cannot be read or does not follow, and why.
+    pub fn of(
+        lines: impl IntoIterator<Item = impl AsRef<str>>,
+        cursors: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<StateHash, String> {
+        let mut state = State::default();
+        for (number, line) in (1..).zip(lines) {
+            state.take_in(line.as_ref().as_bytes()).map_err(|why| format!("line {number}: {why}"))?;
+        }
+        state.cursors.extend(cursors);
+        Ok(state.hash())
+    }
+}
+
 impl fmt::Display for StateHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&blake3::Hash::from(self.0).to_hex())

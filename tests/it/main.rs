@@ -17,6 +17,7 @@ mod ledger_races;
 mod ledger_sync;
 mod limited;
 mod matrix;
+mod model;
 mod outside;
 #[cfg(unix)]
 mod power_cut;

@@ -85,8 +85,10 @@ pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Ev
         external: record.external,
         unsettled: record.unsettled,
     };
-    // Facts that came with the verdict were asked for after the version that the person saw.
-    let age = if command.probed.fresh.is_some() { Age::Fresh } else { Age::Old };
+    // A total that came with the verdict was asked for after the version that the person saw. One that was not told is
+    // the one kept, which is older; and a reversal takes no facts in.
+    let told = command.probed.fresh.as_ref().is_some_and(|seen| seen.facts.refunded.is_some());
+    let age = if told && command.verdict != Verdict::Reversed { Age::Fresh } else { Age::Old };
     draft.push_recounted(event, &command.probed.rules, age)?;
     Ok(draft.events)
 }

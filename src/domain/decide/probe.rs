@@ -62,7 +62,8 @@ pub fn probed(context: &Context, found: &Found, command: &Probed) -> Result<Vec<
     }
     keep(&mut draft, command)?;
     let (record, refund) = (draft.record()?, draft.refund(&command.key)?);
-    if resends(record, refund, command) {
+    // What the original of a copy may have dealt with is not sent again by silence either.
+    if resends(record, refund, command) && !is_of_a_copy(context, refund) {
         let waited = command.silent_for.as_secs();
         let message = format!("sent again after {waited} s of silence, as the account's resend_after_silence says");
         let answer = Answer { message: Some(message), ..command.finding.answer.clone() };

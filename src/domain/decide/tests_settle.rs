@@ -204,6 +204,20 @@ fn a_resend_after_silence_wants_the_setting_the_silence_and_a_total_that_did_not
 }
 
 #[test]
+fn silence_sends_nothing_again_that_the_original_of_a_copy_may_have_sent() {
+    let mut story = in_doubt();
+    story.rules.resend_after_silence = Some(Duration::from_secs(100));
+    let now = story.context().now;
+    let finding = Finding::new(Answer::new(Outcome::InDoubt, now), now);
+    let (fresh, silent_for) = (Some(story.seen()), Duration::from_secs(1_000));
+    let question = Probed { fresh, silent_for, ..story.question("a", finding) };
+    let copied = super::Context { adopted_at: Some(now), ..story.context() };
+    let events = probed(&copied, &story.found(None), &question).expect("taken");
+    assert_eq!(story.write(&copied, events), ["facts_seen", "probed"]);
+    assert_eq!(story.state("a"), RefundState::InDoubt);
+}
+
+#[test]
 fn a_persons_verdict_moves_the_money_that_it_names() {
     for (verdict, state, amounts) in [
         (Verdict::Succeeded, RefundState::Succeeded, ["30.00", "0.00", "50.00", "0.00"]),

@@ -170,3 +170,32 @@ fn a_refund_that_waits_for_a_person_keeps_no_older_one_from_going_out() {
     story.push("d").expect("looked at");
     assert_eq!(story.state("d"), RefundState::Review);
 }
+
+/// 20.00 was refunded elsewhere; of our two refunds one succeeded after that was read, and one is told so.
+fn read_before_two_of_ours(last: Outcome) -> Story {
+    let mut story = Story::paid();
+    story.upstream_total("20", 1).see().expect("seen");
+    for (name, amount) in [("a", "10"), ("b", "15")] {
+        story.send(name, amount).expect("granted");
+    }
+    story.told("b", Outcome::Succeeded).expect("told");
+    story.told("a", last).expect("told");
+    story
+}
+
+/// Found by the model in `tests/it/model`, as the next: an old total was read as if it had just been asked for.
+#[test]
+fn a_reversal_forgets_nothing_that_was_refunded_elsewhere() {
+    let mut story = read_before_two_of_ours(Outcome::Succeeded);
+    assert_eq!(story.amounts(), ["45.00", "0.00", "35.00", "0.00"]);
+    story.judge("a", Verdict::Reversed).expect("judged");
+    assert_eq!((story.record().external, story.record().refundable()), (yuan("20"), yuan("45")));
+}
+
+#[test]
+fn a_verdict_whose_facts_leave_the_total_out_forgets_nothing_that_was_refunded_elsewhere() {
+    let mut story = read_before_two_of_ours(Outcome::InDoubt);
+    (story.facts.refunded, story.facts.refund_count) = (None, None);
+    story.judge("a", Verdict::Declined).expect("judged");
+    assert_eq!((story.record().external, story.record().refundable()), (yuan("20"), yuan("45")));
+}

@@ -302,7 +302,7 @@ impl Embedded {
 
     /// For tests: ends as a killed process would, without bringing anything in order.
     #[doc(hidden)]
-    pub async fn abandon(self) -> Result<(), StorageError> {
+    pub async fn abandon(&self) -> Result<(), StorageError> {
         self.ask(Command::Abandon).await
     }
 }
