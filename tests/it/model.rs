@@ -35,7 +35,7 @@ fn settings() -> impl Strategy<Value = Setting> {
     let limits = (
         prop::option::weighted(0.2, 2..5_u32),
         prop::option::weighted(0.2, Just(5_000_i64)),
-        prop::option::weighted(0.3, 5..15_i64),
+        prop::option::weighted(0.5, 3..12_i64),
         prop::option::weighted(0.3, Just(600_i64)),
     );
     (any::<bool>(), prop::bool::weighted(0.7), prop::bool::weighted(0.3), limits).prop_map(

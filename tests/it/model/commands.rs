@@ -172,7 +172,7 @@ fn does() -> impl Strategy<Value = Does> {
                 Does::Judge { verdict, outcome, likeness, fences, facts, behind }
             }),
         2 => Just(Does::Cancel),
-        2 => Just(Does::Approve),
+        3 => Just(Does::Approve),
         1 => Just(Does::NotKnownUpstream),
     ]
 }
