@@ -162,6 +162,7 @@ impl Cell {
                 up = open(&mut device, dying, &diary).await;
             }
         }
+        device.life.spare(); // the life of the refund is over: nobody dies while looking at it
         let state = self.judge(&device, &sandbox, &order, acknowledged).await;
         End { counted, struck, deaths, state }
     }
