@@ -2,6 +2,7 @@
 
 mod adoption;
 mod architecture;
+mod attempts;
 mod cli;
 mod clocks;
 mod demo;

@@ -7,15 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::segments::Segments;
 use super::tree::Tree;
 use crate::storage::StorageError;
 use crate::storage::key::{Change, Key, Value};
-use crate::storage::lock::{locked, reading, writing};
+use crate::storage::lock::{AtomicBool, Mutex, Ordering, RwLock, locked, reading, writing};
 use crate::storage::replay::{self, Stretch};
 use crate::storage::view::{Base, Chunk, Kv, Over};
 

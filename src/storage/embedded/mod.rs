@@ -43,7 +43,7 @@ mod tree;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -57,7 +57,7 @@ pub use self::read_only::ReadOnly;
 pub use self::tail::Tail;
 use self::writer::{Following, Health, Writer};
 use super::lines::Cursor;
-use super::lock::reading;
+use super::lock::{Builder, RwLock, reading};
 use super::place::History;
 use super::reader::Reader;
 use super::serve::serve_reads;
@@ -212,7 +212,7 @@ impl Embedded {
             quarantine: Arc::clone(&quarantine),
         };
         writer.note_instance()?;
-        let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
+        let thread = Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
         Ok(Embedded { reader, commands, backlog: Some(backlog), quarantine })
     }

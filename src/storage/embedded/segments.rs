@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::disk::{Access, Disk, SegmentFile};
 use super::frame;
 use super::frame::{FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader};
 use crate::storage::StorageError;
-use crate::storage::lock::locked;
+use crate::storage::lock::{Mutex, locked};
 use crate::storage::place::{History, Place, Walked};
 
 /// The segments of one journal.
