@@ -85,6 +85,15 @@ impl Index {
         Ok(Index { directory, segments, cache_bytes, current, progress, renewed })
     }
 
+    /// An empty index that is kept in memory.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn in_memory(segments: Arc<Segments>) -> Index {
+        let current = RwLock::new(Current::Memory(Arc::default()));
+        let progress = Mutex::new(Progress { through: 0, sequence: 0 });
+        let (directory, renewed) = (PathBuf::new(), AtomicBool::new(false));
+        Index { directory, segments, cache_bytes: 0, current, progress, renewed }
+    }
+
     /// Brings the index from where it is to `through`.
     pub(super) fn catch_up(&self, through: u64) -> Result<(), StorageError> {
         let Progress { through: after, sequence } = self.progress();

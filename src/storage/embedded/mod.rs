@@ -20,6 +20,7 @@
 //! | `tail` | onlookers who wait for what comes next |
 //! | `simulated` | the journal and its writer alone, in one task over a disk of a test's own |
 //! | `os` | what touches the operating system |
+//! | `schedules` | all of it under schedules that a test decides |
 //!
 //! Start reading at [`Embedded`], then `writer`.
 
@@ -36,6 +37,8 @@ mod open;
 mod os;
 mod owner;
 mod read_only;
+#[cfg(all(test, shuttle))]
+pub(crate) mod schedules;
 mod segments;
 mod simulated;
 mod tail;
