@@ -1,9 +1,9 @@
 //! Decoded records of the orders that are busy now.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::lock::locked;
+use super::lock::{Mutex, locked};
 use crate::domain::{OrderId, OrderRecord};
 
 /// Up to twice `limit` records: the young ones, and those that were young before.

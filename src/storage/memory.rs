@@ -4,12 +4,12 @@
 //! never drains and a history that is never written to disk. Start reading at [`Memory`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use super::check;
 use super::group::{Decided, Group, NotDecided, Room};
 use super::lines::Cursor;
-use super::lock::{locked, reading, writing};
+use super::lock::{Mutex, RwLock, locked, reading, writing};
 use super::place::{History, Place, Walked};
 use super::reader::Reader;
 use super::serve::serve_reads;

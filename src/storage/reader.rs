@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
 use super::cache::RecordCache;
 use super::key::{self, Change, Key, Parts, Value};
 use super::lines::{Cursor, Line, lines};
+use super::lock::{AtomicBool, AtomicU64, Ordering};
 use super::place::{History, Place};
 use super::records::{self, Records};
 use super::serve::off_runtime;

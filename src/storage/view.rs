@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use super::StorageError;
 use super::key::{self, Change, Key, Value};
-use super::lock::{reading, writing};
+use super::lock::{RwLock, reading, writing};
 
 /// Part of a range, in key order.
 #[derive(Debug, Default)]

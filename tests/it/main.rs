@@ -2,6 +2,7 @@
 
 mod adoption;
 mod architecture;
+mod attempts;
 mod bodies;
 mod cli;
 mod clocks;

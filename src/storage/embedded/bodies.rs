@@ -5,13 +5,12 @@
 //! failures are warnings. Start reading at [`Bodies`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use super::index::Index;
 use crate::domain::{Body, OrderId};
 use crate::storage::StorageError;
-use crate::storage::lock::locked;
+use crate::storage::lock::{Builder, Condvar, JoinHandle, Mutex, awaited, locked};
 
 /// The bodies of a ledger that is open.
 pub(super) struct Bodies {
@@ -66,7 +65,7 @@ impl Bodies {
         let mut thread = locked(&self.thread);
         if thread.is_none() {
             let shared = Arc::clone(&self.shared);
-            let started = std::thread::Builder::new().name("tillbook-bodies".to_owned());
+            let started = Builder::new().name("tillbook-bodies".to_owned());
             match started.spawn(move || while shared.write_next() {}) {
                 Ok(started) => *thread = Some(started),
                 Err(error) => tracing::warn!(%error, "bodies are not kept: no thread can be started"),
@@ -112,7 +111,7 @@ impl Shared {
     fn write_next(&self) -> bool {
         let mut waiting = locked(&self.waiting);
         while waiting.bodies.is_empty() && !waiting.ended {
-            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = awaited(&self.changed, waiting);
         }
         if waiting.bodies.is_empty() {
             return false;

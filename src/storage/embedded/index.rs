@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::rebuild::{put, rebuild};
@@ -18,7 +17,7 @@ use crate::domain::{Body, OrderId};
 use crate::storage::StorageError;
 use crate::storage::index::{chunks, join};
 use crate::storage::key::{self, Change, Key, Value};
-use crate::storage::lock::{locked, reading, writing};
+use crate::storage::lock::{AtomicBool, Mutex, Ordering, RwLock, locked, reading, writing};
 use crate::storage::replay::{self, Stretch};
 use crate::storage::view::{Base, Chunk, Kv, Over};
 
@@ -97,6 +96,15 @@ impl Index {
         let (current, progress) = (RwLock::new(current), Mutex::new(Progress { through, sequence }));
         let (directory, renewed) = (directory.to_owned(), AtomicBool::new(true));
         Ok(Index { directory, segments, cache_bytes, current, progress, renewed })
+    }
+
+    /// An empty index that is kept in memory.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn in_memory(segments: Arc<Segments>) -> Index {
+        let current = RwLock::new(Current::Memory(Arc::default()));
+        let progress = Mutex::new(Progress { through: 0, sequence: 0 });
+        let (directory, renewed) = (PathBuf::new(), AtomicBool::new(false));
+        Index { directory, segments, cache_bytes: 0, current, progress, renewed }
     }
 
     /// Brings the index from where it is to `through`.

@@ -1,14 +1,13 @@
 //! The thread that brings the index up to date, off the path of those who write.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::index::{Index, Progress};
 use crate::storage::StorageError;
 use crate::storage::key::{Change, Key, Value};
-use crate::storage::lock::locked;
+use crate::storage::lock::{Builder, Condvar, JoinHandle, Mutex, awaited, locked};
 use crate::storage::reader::Reader;
 
 /// Frames that are on disk and not yet in the index.
@@ -57,7 +56,7 @@ impl Backlog {
         let bytes = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |v| v.len()) + 64).sum();
         let mut state = locked(&self.state);
         while state.bytes > self.limit_bytes && state.failed.is_none() && state.stop.is_none() {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = awaited(&self.changed, state);
         }
         state.bytes += bytes;
         state.frames.push_back(Frame { progress, changes, bytes });
@@ -78,7 +77,7 @@ impl Backlog {
     pub(super) fn wait_until_drained(&self) {
         let mut state = locked(&self.state);
         while (!state.frames.is_empty() || state.busy) && state.failed.is_none() && state.stop.is_none() {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = awaited(&self.changed, state);
         }
     }
 
@@ -98,7 +97,7 @@ impl Backlog {
                 Some(Stop::Drained) if state.frames.is_empty() => return None,
                 Some(Stop::Drained) => break,
                 None if state.paused || state.frames.is_empty() => {
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = awaited(&self.changed, state);
                 }
                 None => break,
             }
@@ -127,7 +126,7 @@ pub(super) fn start(
     every_bytes: usize,
     tell: impl Fn(Checkpoint) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("tillbook-index".to_owned()).spawn(move || {
+    Builder::new().name("tillbook-index".to_owned()).spawn(move || {
         let mut since = 0;
         while let Some((changes, progress, bytes)) = backlog.next() {
             if let Err(error) = take_in(&reader, &index, &changes, progress) {

@@ -27,6 +27,7 @@
 //! | `tail` | onlookers who wait for what comes next |
 //! | `simulated` | the journal and its writer alone, in one task over a disk of a test's own |
 //! | `os` | what touches the operating system |
+//! | `schedules` | all of it under schedules that a test decides |
 //!
 //! Start reading at [`Embedded`], then `writer`.
 
@@ -51,6 +52,8 @@ mod os;
 mod owner;
 mod read_only;
 mod rebuild;
+#[cfg(all(test, shuttle))]
+pub(crate) mod schedules;
 mod segments;
 mod simulated;
 mod survey;
@@ -59,7 +62,7 @@ mod tree;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -82,7 +85,7 @@ use self::segments::LARGEST_SEGMENT;
 pub use self::tail::Tail;
 use self::writer::{Following, Health, Writer};
 use super::lines::Cursor;
-use super::lock::reading;
+use super::lock::{Builder, RwLock, reading};
 use super::place::History;
 use super::reader::Reader;
 use super::serve::{off_runtime, serve_reads};
@@ -240,7 +243,7 @@ impl Embedded {
             quarantine: Arc::clone(&quarantine),
         };
         writer.note_instance()?;
-        let thread = std::thread::Builder::new().name("tillbook-writer".to_owned());
+        let thread = Builder::new().name("tillbook-writer".to_owned());
         thread.spawn(move || writer.run(waiting)).map_err(threads)?;
         Ok(Embedded { reader, commands, backlog: Some(backlog), bodies, quarantine })
     }

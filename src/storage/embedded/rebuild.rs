@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use super::index::{Current, directory_of, generations};
 use super::segments::Segments;
 use super::tree::Tree;
 use crate::storage::StorageError;
 use crate::storage::key::{Change, Key, Value};
-use crate::storage::lock::{locked, reading, writing};
+use crate::storage::lock::{Mutex, RwLock, locked, reading, writing};
 use crate::storage::replay::{self, Stretch};
 use crate::storage::view::{Chunk, Kv, Over};
 

@@ -7,14 +7,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::backup;
 use super::disk::{Access, Disk, SegmentFile};
 use super::frame;
 use super::frame::{FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader};
 use super::survey::Survey;
-use crate::storage::lock::locked;
+use crate::storage::lock::{Mutex, locked};
 use crate::storage::place::{History, Link, Piece, Place, Walked};
 use crate::storage::{BackedUp, StorageError};
 

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,6 +15,7 @@ use super::segments::Segments;
 use super::writer::{Health, Writer};
 use super::{Embedded, EmbeddedOptions, WAITING};
 use crate::storage::StorageError;
+use crate::storage::lock::RwLock;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
 use crate::storage::replay::{self, Stretch};

@@ -3,8 +3,7 @@
 //!
 //! No timer gathers groups: while one sync runs, the next group gathers by itself.
 
-use std::sync::{Arc, RwLock};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -20,7 +19,7 @@ use super::owner::Owner;
 use super::segments::Segments;
 use crate::domain::DeviceName;
 use crate::storage::group::{Decided, Group, NotDecided, Room};
-use crate::storage::lock::reading;
+use crate::storage::lock::{JoinHandle, RwLock, reading};
 use crate::storage::reader::Reader;
 use crate::storage::{Quarantine, StorageError, Transaction};
 

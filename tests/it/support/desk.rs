@@ -179,6 +179,11 @@ impl Desk {
         change(self.books().orders.get_mut(number).expect("an order of this desk"));
     }
 
+    /// The desk has no such order any more.
+    pub(crate) fn forget(&self, number: &str) {
+        self.books().orders.remove(number);
+    }
+
     /// What the next refund calls do; after the script each succeeds.
     pub(crate) fn script(&self, script: impl IntoIterator<Item = Does>) {
         self.books().script.extend(script);
