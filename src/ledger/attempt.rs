@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::decide::{self, Found, Refusal, Settle};
 use crate::domain::{AccountName, Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState};
+use crate::future::spawn;
 use crate::gateway::RefundCall;
 use crate::storage::{Claims, Committed, TransactError, Transaction};
 
@@ -90,7 +91,7 @@ impl Inner {
         // From here on the money may move: the attempt is on disk, whatever happens is recorded.
         let answer = {
             let (account, call) = (account.clone(), call.clone());
-            tokio::spawn(async move { account.gateway.refund(&call).await }).await
+            spawn(async move { account.gateway.refund(&call).await }).await
         };
         let answer = answer.unwrap_or_else(|error| {
             tracing::error!(%key, "the gateway ended early while sending");

@@ -22,6 +22,8 @@ mod queries;
 mod record;
 mod refund;
 mod resolve;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod subscribe;
 
 use std::collections::BTreeMap;

@@ -164,7 +164,7 @@ pub(crate) fn refunded(
 }
 
 impl Inner {
-    async fn refund(self: Arc<Self>, request: RefundRequest) -> Result<Refunded, Error> {
+    pub(super) async fn refund(self: Arc<Self>, request: RefundRequest) -> Result<Refunded, Error> {
         let account = self.account(&request.account)?;
         decide::well_formed(request.requested, request.memo.as_deref(), request.by.as_deref())?;
         if let Some(replay) = self.replay(&request).await? {

@@ -18,7 +18,7 @@ mod index;
 mod key;
 mod layer;
 mod lines;
-mod lock;
+pub(crate) mod lock;
 pub mod memory;
 mod place;
 mod quarantine;
