@@ -22,7 +22,7 @@ for part in "$@"; do
         cuts) tests/power-cut/run.sh ;;
         fuzz) TILLBOOK_FUZZ_MINUTES="$minutes" cargo test --all-features --test fuzz -- --nocapture ;;
         schedules) RUSTFLAGS="--cfg shuttle" TILLBOOK_SCHEDULES="${SCHEDULES:-1000000}" \
-            cargo test --no-default-features --target-dir target/shuttle --lib -- --nocapture schedules:: ;;
+            cargo test --no-default-features --features conformance --target-dir target/shuttle --lib -- --nocapture schedules:: ;;
         mutants)
             # SHARD=3/40 takes a part of them: all take about a day.
             cargo mutants --file 'src/domain/**' --file 'src/storage/**' --all-features --shard "${SHARD:-0/1}" \

@@ -174,5 +174,5 @@ pub(crate) fn open(disk: &Shelf, backlog_bytes: usize) -> (Embedded, JoinHandle<
     };
     let (commands, waiting) = mpsc::channel(WAITING);
     let writing = spawn(writer.run_as_a_task(waiting, Duration::ZERO));
-    (Embedded { reader, commands, backlog: Some(backlog), quarantine }, writing)
+    (Embedded { reader, commands, backlog: Some(backlog), quarantine, bodies: None }, writing)
 }
