@@ -9,6 +9,7 @@
 #[path = "../../../../tests/it/storage/fixture.rs"]
 #[allow(dead_code, reason = "the integration tests need more of it")]
 pub(crate) mod fixture;
+mod small;
 pub(crate) mod stage;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::storage::embedded::{Embedded, EmbeddedOptions};
 use crate::storage::{OrderQuery, Page, Storage, StorageError, TransactError};
 
 /// Schedules of each kind unless `TILLBOOK_SCHEDULES` says otherwise.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 1_000;
 
 /// Changes of place between tasks that a schedule of the second kind forces where they hurt.
 const DEPTH: usize = 3;
