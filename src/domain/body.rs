@@ -46,6 +46,8 @@ mod tests {
 
     #[test]
     fn its_debug_tells_the_size_alone() {
-        assert_eq!(format!("{:?}", Body::new("{\"openid\":\"oX\"}".to_owned())), "Body(15 bytes)");
+        let body = Body::new("{\"openid\":\"oX\"}".to_owned());
+        assert_eq!((format!("{body:?}").as_str(), body.size_bytes()), ("Body(15 bytes)", 15));
+        assert_eq!(Body::LIMIT_BYTES, 65_536);
     }
 }

@@ -167,12 +167,6 @@ impl ChainHash {
         hasher.update(content);
         ChainHash(*hasher.finalize().as_bytes())
     }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
 }
 
 impl std::fmt::Display for ChainHash {
@@ -232,5 +226,7 @@ mod tests {
         assert_ne!(second, ChainHash::START.next(b"b"));
         assert_eq!(ChainHash::try_from(second.to_string()), Ok(second));
         assert!(ChainHash::try_from("00".to_owned()).is_err());
+        let hex = second.to_string();
+        assert_eq!((String::from(second), format!("{second:?}"), hex.len()), (hex.clone(), hex, 64));
     }
 }
