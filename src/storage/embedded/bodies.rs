@@ -85,7 +85,9 @@ impl Bodies {
     pub(super) fn forget(&self, order: &OrderId) -> Result<Option<usize>, StorageError> {
         let _alone = locked(&self.shared.writing);
         let waited = locked(&self.shared.waiting).take(order).map(|body| body.size_bytes());
-        Ok(self.shared.index.forget_body(order)?.or(waited))
+        // What waited is newer than what the index has.
+        let kept = self.shared.index.forget_body(order)?;
+        Ok(waited.or(kept))
     }
 
     /// Writes what waits, and takes no more. Blocks.

@@ -83,6 +83,8 @@ async fn a_fetch_is_the_query_and_the_statistics() {
     let gateway = gateway(settings(&server.base_url));
     let mut facts = gateway.fetch_order(&[order_sn()]).await.expect("read").expect("known");
     assert!(facts.upstream_time.take().is_some(), "the answer bears a Date");
+    let body = facts.body.take().expect("the answer as it came goes with its facts");
+    assert_eq!(body.expose(), SUCCESS.as_bytes());
     facts.asked_at = at(1);
     let mut expected = Facts {
         merchant: "20160922135339595387".to_owned(),
