@@ -3,8 +3,9 @@
 #   tests/long.sh [part ...]     all parts unless some are named: points kills matrix drain model attempts cuts fuzz
 #                                schedules mutants simulation
 #   MINUTES=480 tests/long.sh simulation      a night of it
+#   SCHEDULES=5000 tests/long.sh schedules    a minute after the build, instead of twenty
 # Needs Rust and a C linker; `cuts` needs Linux with glibc and `cc`, `mutants` needs cargo-mutants (cargo install
-# cargo-mutants). About two hours on two cores with MINUTES=10, without the mutants.
+# cargo-mutants). Several hours on two cores, and about a day more for all mutants.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes="${MINUTES:-10}"
@@ -21,8 +22,9 @@ for part in "$@"; do
         matrix | drain | model | attempts) it "$part::" ;;
         cuts) tests/power-cut/run.sh ;;
         fuzz) TILLBOOK_FUZZ_MINUTES="$minutes" cargo test --all-features --test fuzz -- --nocapture ;;
-        schedules) RUSTFLAGS="--cfg shuttle" TILLBOOK_SCHEDULES="${SCHEDULES:-1000000}" \
-            cargo test --no-default-features --features conformance --target-dir target/shuttle --lib -- --nocapture schedules:: ;;
+        schedules) RUSTFLAGS="--cfg shuttle" TILLBOOK_SCHEDULES="${SCHEDULES:-100000}" \
+            CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_DEV_DEBUG=0 cargo test --no-default-features \
+            --features conformance --target-dir target/shuttle-long --lib -- --nocapture schedules:: ;;
         mutants)
             # SHARD=3/40 takes a part of them: all take about a day.
             cargo mutants --file 'src/domain/**' --file 'src/storage/**' --all-features --shard "${SHARD:-0/1}" \

@@ -18,7 +18,7 @@
 //! | `rebuild` | making the index anew from the journal |
 //! | `compact` | rewriting the index, offline |
 //! | `bodies` | answers as upstreams gave them, a cache beside the index |
-//! | `open`, `checkpoint`, `owner` | what can be trusted at open, and who may |
+//! | `options`, `open`, `checkpoint`, `owner` | how to open, what can be trusted then, and who may |
 //! | `instance` | whether this is the ledger or a copy of it |
 //! | `making` | a directory that becomes a ledger all at once, or not at all |
 //! | `backup`, `import` | the two ways to make one from another |
@@ -48,6 +48,7 @@ mod instance;
 mod journal;
 mod making;
 mod open;
+mod options;
 mod os;
 mod owner;
 mod read_only;
@@ -63,7 +64,6 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -73,15 +73,14 @@ use self::command::Command;
 #[doc(hidden)]
 pub use self::compact::CompactStep;
 pub use self::compact::{Compacted, Erase};
-use self::disk::Disk;
 pub use self::export::export;
 pub use self::import::import;
 use self::indexer::Backlog;
 pub use self::inspect::verify;
 use self::instance::{Instance, Standing};
 use self::open::Opened;
+pub use self::options::{EmbeddedOptions, Profile};
 pub use self::read_only::ReadOnly;
-use self::segments::LARGEST_SEGMENT;
 pub use self::tail::Tail;
 use self::writer::{Following, Health, Writer};
 use super::lines::Cursor;
@@ -95,71 +94,7 @@ use super::{
 };
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
-use crate::domain::{Body, DeviceName, OrderId};
-
-/// What kind of machine the ledger lives on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// A till or kiosk: little memory, few orders at a time.
-    #[default]
-    Kiosk,
-    /// A store's back end.
-    Server,
-}
-
-/// How to open an embedded ledger.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct EmbeddedOptions {
-    /// The device that all entries bear.
-    pub device: DeviceName,
-    /// What kind of machine this is: sets what the other sizes are by default.
-    pub profile: Profile,
-    /// Memory for the index's pages, in bytes; `None`: 32 MiB on a kiosk, 256 MiB on a server. sled may take
-    /// several times as much for a moment.
-    pub cache_bytes: Option<u64>,
-    /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set, at least 16 KiB and at most 1 GiB.
-    pub segment_bytes: u64,
-    /// How long to wait for another process to give the ledger back. Not at all unless set.
-    pub lock_wait: Duration,
-    disk: Option<Arc<dyn Disk>>,
-}
-
-impl EmbeddedOptions {
-    /// The defaults, for a device.
-    #[must_use]
-    pub fn new(device: DeviceName) -> EmbeddedOptions {
-        let (cache_bytes, segment_bytes, lock_wait) = (None, 8 << 20, Duration::ZERO);
-        EmbeddedOptions { device, profile: Profile::Kiosk, cache_bytes, segment_bytes, lock_wait, disk: None }
-    }
-
-    /// Puts another disk under the journal: for tests of what disks can do.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> EmbeddedOptions {
-        self.disk = Some(disk);
-        self
-    }
-
-    fn segment_bytes(&self) -> u64 {
-        self.segment_bytes.clamp(SMALLEST_SEGMENT, LARGEST_SEGMENT)
-    }
-
-    fn cache_bytes(&self) -> u64 {
-        self.cache_bytes.unwrap_or(match self.profile {
-            Profile::Kiosk => 32 << 20,
-            Profile::Server => 256 << 20,
-        })
-    }
-
-    /// Decoded records at hand, and bytes that may wait for the index.
-    fn memory(&self) -> (usize, usize) {
-        match self.profile {
-            Profile::Kiosk => (512, 32 << 20),
-            Profile::Server => (8192, 256 << 20),
-        }
-    }
-}
+use crate::domain::{Body, OrderId};
 
 /// A ledger in a directory of this machine.
 ///
@@ -180,9 +115,6 @@ pub struct Embedded {
     bodies: Option<Arc<Bodies>>,
     quarantine: Arc<RwLock<Option<Quarantine>>>,
 }
-
-/// A segment that holds its header, what is set aside, and some commits.
-const SMALLEST_SEGMENT: u64 = 16 << 10;
 
 /// Commands that wait for the writer; more wait where they are made.
 const WAITING: usize = 1024;

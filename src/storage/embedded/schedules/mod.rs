@@ -1,7 +1,7 @@
 //! The group commit, the overlay, the cache and the index's thread under schedules that a test decides (shuttle).
 //!
-//! Built and run by `RUSTFLAGS="--cfg shuttle" cargo test --no-default-features --features conformance --target-dir target/shuttle --lib
-//! schedules::`; `TILLBOOK_SCHEDULES` says how many schedules of each kind. A failure prints the file that holds its
+//! Built and run by `RUSTFLAGS="--cfg shuttle" cargo test --no-default-features --features conformance --target-dir
+//! target/shuttle --lib schedules::`; `TILLBOOK_SCHEDULES` says how many schedules of each kind. A failure prints the file that holds its
 //! schedule; the same command with `TILLBOOK_SCHEDULE=that file` and the test's name repeats it, step by step.
 //!
 //! What must never be here: time, files, a runtime; no schedule decides about those. Start reading at [`under`].
