@@ -16,7 +16,7 @@ use super::layer::Layer;
 use super::lines::{Line, lines};
 use super::place::{History, Place, Walked};
 use super::records::{self, Records};
-use super::view::{Chunk, Kv};
+use super::view::{Chunk, Kv, View};
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
 
 /// Replays one frame of commits, which follows `sequence`, into a layer; answers with the sequence after it.
@@ -67,6 +67,17 @@ pub(crate) struct Stretch {
     pub(crate) after: u64,
     pub(crate) sequence: u64,
     pub(crate) through: u64,
+}
+
+/// All that a history holds through a frame, shown from memory; and where it ends.
+pub(crate) fn in_memory(history: &dyn History, through: u64) -> Result<(View, Stretch), StorageError> {
+    let view = View::new(None);
+    let whole = Stretch { after: 0, sequence: 0, through };
+    let end = stretch(history, &view, whole, &mut |changes, frame| {
+        view.publish(frame, changes);
+        Ok(())
+    })?;
+    Ok((view, end))
 }
 
 /// Replays a stretch over what `under` holds; `apply` gets the changes batch by batch, each with the

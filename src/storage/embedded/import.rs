@@ -9,6 +9,7 @@ use super::disk::Directory;
 use super::frame::Kind;
 use super::journal::Journal;
 use super::making::{MadeBy, Making};
+use super::options::SEGMENT_BYTES;
 use super::segments::Segments;
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
 use crate::storage::export::{ExportHead, FORMAT, HeadLine};
@@ -61,9 +62,6 @@ pub fn import(from: impl BufRead, into: impl AsRef<Path>) -> Result<ExportHead, 
     making.finish(MadeBy::Import, head.events)?;
     Ok(head)
 }
-
-/// As a ledger has them by default.
-const SEGMENT_BYTES: u64 = 8 << 20;
 
 /// Bytes of lines that are synced at once.
 const FRAME_BYTES: usize = 1 << 20;

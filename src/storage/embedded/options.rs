@@ -7,6 +7,9 @@ use super::disk::Disk;
 use super::segments::LARGEST_SEGMENT;
 use crate::domain::DeviceName;
 
+/// The size of a segment where nobody asks for another.
+pub(super) const SEGMENT_BYTES: u64 = 8 << 20;
+
 /// A segment that holds its header, what is set aside, and some commits.
 pub(super) const SMALLEST_SEGMENT: u64 = 16 << 10;
 
@@ -42,7 +45,7 @@ impl EmbeddedOptions {
     /// The defaults, for a device.
     #[must_use]
     pub fn new(device: DeviceName) -> EmbeddedOptions {
-        let (cache_bytes, segment_bytes, lock_wait) = (None, 8 << 20, Duration::ZERO);
+        let (cache_bytes, segment_bytes, lock_wait) = (None, SEGMENT_BYTES, Duration::ZERO);
         EmbeddedOptions { device, profile: Profile::Kiosk, cache_bytes, segment_bytes, lock_wait, disk: None }
     }
 

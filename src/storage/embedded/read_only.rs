@@ -13,9 +13,8 @@ use crate::domain::{Body, OrderId};
 use crate::storage::lines::Cursor;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
-use crate::storage::replay::{self, Stretch};
+use crate::storage::replay;
 use crate::storage::serve::serve_reads;
-use crate::storage::view::View;
 use crate::storage::{
     Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
 };
@@ -36,12 +35,7 @@ impl ReadOnly {
         let segments = Arc::new(Segments::new(Arc::new(Directory::new(&journal)), &journal));
         segments.last_begun()?.ok_or_else(none)?;
         let history: Arc<dyn History> = segments.clone();
-        let view = View::new(None);
-        let whole = Stretch { after: 0, sequence: 0, through: u64::MAX };
-        let end = replay::stretch(&*segments, &view, whole, &mut |changes, frame| {
-            view.publish(frame, changes);
-            Ok(())
-        })?;
+        let (view, end) = replay::in_memory(&*segments, u64::MAX)?;
         let reader = Arc::new(Reader::new(view, history, 512, end.after, end.sequence));
         let standing = instance::examine(directory, records::cursor(&*reader, Cursor::INSTANCE)?.as_deref());
         let quarantine = match standing {

@@ -18,8 +18,7 @@ use crate::storage::StorageError;
 use crate::storage::lock::RwLock;
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
-use crate::storage::replay::{self, Stretch};
-use crate::storage::view::View;
+use crate::storage::replay;
 
 impl Embedded {
     /// For simulations: opens the journal on that disk. The second value is its writer, to be run as a task; commands
@@ -40,12 +39,7 @@ impl Embedded {
         } else {
             Journal::create(Arc::clone(&segments), options.segment_bytes())?
         };
-        let view = View::new(None);
-        let whole = Stretch { after: 0, sequence: 0, through: journal.number() };
-        let end = replay::stretch(&*segments, &view, whole, &mut |changes, frame| {
-            view.publish(frame, changes);
-            Ok(())
-        })?;
+        let (view, end) = replay::in_memory(&*segments, journal.number())?;
         let history: Arc<dyn History> = segments.clone();
         let reader = Arc::new(Reader::new(view, history, 64, journal.number(), end.sequence).on_the_spot());
         let sending = i64::try_from(count_sending(&*reader)?).unwrap_or(i64::MAX);
