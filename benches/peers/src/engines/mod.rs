@@ -1,0 +1,3 @@
+//! The peers: what a careful user would write on each engine, with the same rows, checks and durability.
+
+pub mod append;
