@@ -30,9 +30,22 @@ async fn main() {
     }
     someone.settle().await;
     println!("import {} orders: {:?}", orders, since.elapsed());
+    if let Ok(callers) = std::env::var("PROF") {
+        for callers in callers.split(',').map(|n| n.parse().unwrap()) {
+            for (name, c) in [("tillbook", &someone), ("append", if callers == 1 { &append } else { &appendg })].into_iter().take(if std::env::var("ONLY").is_ok() { 1 } else { 2 }) {
+            let cpu = || { let s = std::fs::read_to_string("/proc/self/stat").unwrap(); let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect(); (f[11].parse::<f64>().unwrap(), f[12].parse::<f64>().unwrap()) };
+            let before = cpu();
+            let held = hold::run(c, callers, if std::env::var("HOT").is_ok() { Spread::Hot } else { Spread::Random(orders) }, callers, Duration::from_secs(seconds)).await;
+            let after = cpu();
+            println!("   cpu per hold: user {:.1} us, sys {:.1} us", (after.0 - before.0) * 1e4 / held.holds as f64, (after.1 - before.1) * 1e4 / held.holds as f64);
+            println!("{name} {callers}: {:.0}/s p50 {:?} p99 {:?} granted {}/{}", held.per_second(), held.quantile(0.5), held.quantile(0.99), held.granted, held.holds);
+        }}
+        t.close().await;
+        return;
+    }
     for round in 0..3 {
         for callers in [1, 8, 64, 256] {
-            for (name, c) in [("tillbook", &someone), ("append", if callers == 1 { &append } else { &appendg })] {
+            for (name, c) in [("tillbook", &someone), ("append", if callers == 1 { &append } else { &appendg })].into_iter().take(if std::env::var("ONLY").is_ok() { 1 } else { 2 }) {
                 let held =
                     hold::run(c, callers, Spread::Random(orders), round * 1000 + callers, Duration::from_secs(seconds))
                         .await;
