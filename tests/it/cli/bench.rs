@@ -51,13 +51,15 @@ async fn it_says_how_far_ledger_and_disk_are_apart_and_touches_nothing_that_is_t
             "per_second_over_floor_hundredths",
         ];
         assert_eq!(keys(row), all);
-        assert!(all.iter().all(|key| number(row, key) > 0), "{row}");
+        // In memory, where some systems keep their temporary files, a hold is hundreds of times what the disk takes.
+        assert!(all[..6].iter().all(|key| number(row, key) > 0), "{row}");
         // Each of five rounds has at least one of each caller.
         assert!(number(row, "count") >= 5 * number(row, "callers"), "{row}");
         assert!(number(row, "p99_ns") >= number(row, "p50_ns"), "{row}");
-        let wait = number(row, "p50_over_floor_hundredths");
-        let (own, floor) = (number(row, "p50_ns"), number(&measured["floor"], "p50_ns"));
-        assert_eq!(wait, (own * 100 + floor / 2) / floor, "{row}");
+        for (figure, ratio) in [("p50_ns", all[3]), ("per_second", all[6])] {
+            let (own, floor) = (number(row, figure), number(&measured["floor"], figure));
+            assert_eq!(number(row, ratio), (own * 100 + floor / 2) / floor, "{row}");
+        }
     }
     assert_eq!(number(&measured["floor"], "p50_over_floor_hundredths"), 100);
     assert_eq!(names(&dir.path().join("device")), ["journal"]);

@@ -141,11 +141,15 @@ fn meaning(measured: &Measured) -> Vec<String> {
     }
     if let Some((callers, many)) = holds.last().filter(|_| holds.len() > 1) {
         let (_, per_second) = ratios(many, floor);
-        lines.push(format!(
-            "{callers} callers at once get {} holds a second, {per_second} times what the disk alone takes one after \
-             the other: who comes while it is busy shares the next sync",
-            many.per_second,
-        ));
+        let why = if per_second < Hundredths(100) {
+            "here the processor sets the pace, not the disk".to_owned()
+        } else {
+            format!(
+                "{per_second} times what the disk alone takes one after the other, for who comes while it is busy shares \
+                 the next sync"
+            )
+        };
+        lines.push(format!("{callers} callers at once get {} holds a second: {why}", many.per_second));
     }
     match Sync::of(floor.p50) {
         Sync::TooQuick => lines.push(format!(
@@ -193,8 +197,8 @@ mod tests {
              the ledger's, with the same bytes in its journal, on 2000 orders\n\
              a cashier waits 800.0 µs for the disk alone and 1.00 ms for the ledger's hold on it, 1.25 times as long; a \
              refund that is sent at once waits so twice, for its hold and for its outcome\n\
-             64 callers at once get 25000 holds a second, 20.00 times what the disk alone takes one after the other: who \
-             comes while it is busy shares the next sync"
+             64 callers at once get 25000 holds a second: 20.00 times what the disk alone takes one after the other, for \
+             who comes while it is busy shares the next sync"
         );
     }
 
@@ -203,7 +207,12 @@ mod tests {
         let mut noisy = measured(800);
         assert!(!text(&noisy).contains("measure again"));
         noisy.holds[0].1.p50 = Duration::from_micros(700);
+        noisy.holds[1].1.per_second = 1_000;
         let lines = meaning(&noisy);
+        assert_eq!(
+            lines[3],
+            "64 callers at once get 1000 holds a second: here the processor sets the pace, not the disk"
+        );
         assert!(lines[2].starts_with("no hold can be quicker than its disk: "), "{lines:?}");
     }
 
