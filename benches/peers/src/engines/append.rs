@@ -68,7 +68,7 @@ fn line(hold: &Hold, bytes: &mut Vec<u8>) {
 }
 
 /// Bytes of a hold's line in the ledger's journal; a test of the bench holds it against the real one.
-const LINE: usize = 420;
+pub(super) const LINE: usize = 420;
 
 pub struct Paid(Arc<Mutex<HashMap<String, i64>>>);
 
