@@ -60,7 +60,8 @@ pub fn write(run: &Run, out: &Path) -> Result<(), Box<dyn Error + Send + Sync>> 
         y: "durable holds per second",
         places: hold::CALLERS.iter().map(u64::to_string).collect(),
         lines: lines(&run.who, |name| {
-            let points = hold::CALLERS.iter().map(|callers| median(&run.samples, &hold::work(*callers), disk, hold::RATE, name));
+            let points =
+                hold::CALLERS.iter().map(|callers| median(&run.samples, &hold::work(*callers), disk, hold::RATE, name));
             points.collect()
         }),
     };
@@ -187,11 +188,7 @@ fn draw_legend(area: &Area<'_>, lines: &[Line]) -> Result<(), Box<dyn Error + Se
 
 /// A number as a person says it.
 fn amount(value: f64) -> String {
-    if value >= 1_000.0 {
-        format!("{}k", trimmed(value / 1_000.0))
-    } else {
-        trimmed(value)
-    }
+    if value >= 1_000.0 { format!("{}k", trimmed(value / 1_000.0)) } else { trimmed(value) }
 }
 
 fn trimmed(value: f64) -> String {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine;
 use crate::sample::{Disk, Said, Samples};
 use crate::scale::Scale;
 use crate::slow::Slow;
@@ -168,4 +169,6 @@ impl Run {
 pub async fn act(job: &str) {
     let job: Job = serde_json::from_str(job).expect("a job is told by this very binary");
     job.task.clone().act(&job).await;
+    // Who closes its files on a thread of its own is given the time to.
+    tokio::task::block_in_place(|| machine::await_end_of_threads("peer-writer"));
 }

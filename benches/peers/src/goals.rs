@@ -180,7 +180,13 @@ pub fn goals(scale: &Scale) -> Vec<Goal> {
     table.own(&largest, open::COLD, Fast, at_most(2.0, 0.5));
     let cell = |what| Cell { work: largest.clone(), what, who: LEDGER };
     let more_refunds = Measured::Ratio(cell(open::MANY_REFUNDS), cell(open::COLD));
-    table.goal(&format!("{largest}: with 20 times the refunds / without"), Fast, more_refunds, at_most(1.5, None).0, None);
+    table.goal(
+        &format!("{largest}: with 20 times the refunds / without"),
+        Fast,
+        more_refunds,
+        at_most(1.5, None).0,
+        None,
+    );
     table.own(&smallest, open::REBUILT, Fast, at_most(2.0, 1.0));
     table.own(&largest, open::REBUILT, Fast, at_most(60.0, 20.0));
     let [few, many] = scale.loads;

@@ -28,7 +28,8 @@ pub fn written_bytes() -> u64 {
 
 fn number_after(path: &str, field: &str) -> u64 {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_else(|| panic!("{path} has no {field}"));
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_else(|| panic!("{path} has no {field}"));
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
@@ -74,9 +75,9 @@ pub fn await_end_of_threads(name: &str) {
 
 fn has_thread(name: &str) -> bool {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    threads.into_iter().any(|thread| {
-        std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
-    })
+    threads
+        .into_iter()
+        .any(|thread| std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name))
 }
 
 /// Ends this process at once, as a kernel does it.

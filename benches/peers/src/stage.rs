@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tillbook::storage::embedded::Profile;
 
 use crate::contender::{Mode, Someone};
+use crate::engines::{self, NAMES};
 use crate::ledger::Tillbook;
 use crate::sample::note;
-use crate::{engines, machine};
 
 /// The ledger's name among the contenders.
 pub const LEDGER: &str = "tillbook";
@@ -19,7 +19,7 @@ pub const LEDGER: &str = "tillbook";
 pub const FLOOR: &str = "append";
 
 /// All, the ledger first, then the floor.
-pub const EVERYBODY: [&str; 6] = [LEDGER, FLOOR, "sqlite", "redb", "fjall", "sled"];
+pub const EVERYBODY: [&str; 6] = [LEDGER, FLOOR, NAMES[0], NAMES[1], NAMES[2], NAMES[3]];
 
 /// Those of them that keep an index: all but the floor.
 pub fn indexed<'a>(names: &'a [String]) -> impl Iterator<Item = &'a str> {
@@ -71,13 +71,11 @@ impl Opened {
         Opened { name, directory, someone, ledger: None }
     }
 
-    /// Ends in order, as far as its kind can.
+    /// Ends in order, as far as its kind can; a peer's own thread goes on until it has closed its files.
     pub async fn close(self) {
         if let Some(ledger) = &self.ledger {
             ledger.close().await;
         }
-        drop(self);
-        tokio::task::block_in_place(|| machine::await_end_of_threads("peer-writer"));
     }
 }
 

@@ -23,7 +23,8 @@ pub fn run(run: &mut Run) {
     for (set, arguments) in SETS {
         run.progress(&format!("  {set}"));
         let target = run.directory.join("build");
-        if let Err(why) = measure(&root, set, arguments, &target, &mut |sample| run.samples.take(Said::Sample(sample))) {
+        if let Err(why) = measure(&root, set, arguments, &target, &mut |sample| run.samples.take(Said::Sample(sample)))
+        {
             run.samples.take(Said::Note(format!("build with {set}: {why}")));
         }
         let _ = std::fs::remove_dir_all(target);

@@ -128,7 +128,9 @@ pub async fn compact(job: &Job) {
     if name == LEDGER {
         compact_ledger(&directory).await;
     } else if !tokio::task::block_in_place(|| compaction::compact(name, &directory)) {
-        note(format!("{name} has nothing that compacts a closed one's files: its figures \"compacted\" are as it left them"));
+        note(format!(
+            "{name} has nothing that compacts a closed one's files: its figures \"compacted\" are as it left them"
+        ));
     }
 }
 

@@ -36,7 +36,7 @@ pub fn run(run: &mut Run) {
     for name in indexed(&run.who.clone()) {
         let who = [name.to_owned()];
         let (mut from, mut seed) = (0, 1);
-        let mut child = |run: &mut Run, task| run.child(task, Disk::Fast, &directory, &who);
+        let child = |run: &mut Run, task| run.child(task, Disk::Fast, &directory, &who);
         let time = run.scale.before_kill;
         for &to in &sizes {
             if !child(run, Task::Load { from, to }) {
@@ -47,7 +47,7 @@ pub fn run(run: &mut Run) {
                 seed += 1;
                 child(run, Task::HoldAndDie { time, seed: seed - 1 })
             };
-            let mut first = |run: &mut Run, what: &str| {
+            let first = |run: &mut Run, what: &str| {
                 run.child(Task::FirstLookup { what: format!("{what}@{to}") }, Disk::Fast, &directory, &who)
             };
             if !(die(run, time) && first(run, WARM)) {

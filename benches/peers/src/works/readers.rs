@@ -12,7 +12,6 @@ use crate::workload::{self, Spread};
 use crate::works::lookup;
 
 pub const WORK: &str = "readers beside 64 callers";
-pub const P50: &str = lookup::P50;
 pub const P99: &str = lookup::P99;
 
 /// What the callers reach meanwhile.
