@@ -15,6 +15,15 @@ pub fn compact(name: &str, directory: &Path) -> bool {
             redb.compact().expect("compacted");
             true
         }
+        "fjall" => {
+            let fjall = fjall::Database::builder(directory).open().expect("opens");
+            for name in fjall.list_keyspace_names() {
+                let keyspace = fjall.keyspace(&name, fjall::KeyspaceCreateOptions::default).expect("opens");
+                keyspace.rotate_memtable_and_wait().expect("written out");
+                keyspace.major_compact().expect("compacted");
+            }
+            true
+        }
         _ => false,
     }
 }

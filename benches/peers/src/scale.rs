@@ -43,7 +43,7 @@ impl Scale {
             rounds,
             sustained,
             sustained_slow: sustained / 6,
-            hot: sustained / 6,
+            hot: sustained / 12,
             short: sustained / 20,
             lookups: 30_000,
             idle: Duration::from_secs(60),

@@ -7,7 +7,7 @@ use crate::contender::{Mode, Someone};
 use crate::hold;
 use crate::sample::{Disk, Turn, note};
 use crate::scale::Scale;
-use crate::stage::{Cache, Stage};
+use crate::stage::{Cache, FLOOR, Stage};
 use crate::workload::Spread;
 use crate::works::{Task, lookup, readers};
 
@@ -86,8 +86,15 @@ pub async fn together(job: &Job) {
             stage.turn(&work(callers), |n, s| held(disk, n, s, work(callers), callers, random, seed, short)).await;
         }
         stage.turn(readers::WORK, |n, s| readers::beside(disk, n, s, orders, seed(disk, round, 4), short)).await;
-        let time = if disk == Disk::Slow { scale.sustained_slow } else { scale.sustained };
-        stage.turn(&work(64), |n, s| held(disk, n, s, work(64), 64, random, seed(disk, round, 64), time)).await;
+        let (slow, sustained) =
+            (scale.sustained_slow, if disk == Disk::Slow { scale.sustained_slow } else { scale.sustained });
+        stage
+            .turn(&work(64), |name, someone| {
+                // The floor has no debt that a longer turn could show.
+                let time = if name == FLOOR { slow } else { sustained };
+                held(disk, name, someone, work(64), 64, random, seed(disk, round, 64), time)
+            })
+            .await;
     }
     stage.close().await;
 }

@@ -14,9 +14,9 @@ use crate::works::import;
 pub const PEAK: &str = "peak while loading, MiB";
 pub const PEAK_RUSH: &str = "peak in a rush of holds, MiB";
 const LOAD_QUARTER: &str = "in memory at a quarter of the load, MiB";
-const LOAD_END: &str = "in memory at its end, MiB";
+const LOAD_END: &str = "in memory at the end of the load, MiB";
 const RUSH_QUARTER: &str = "in memory at a quarter of the rush, MiB";
-const RUSH_END: &str = "in memory at its end with all debts paid, MiB";
+const RUSH_END: &str = "in memory at the end of the rush with all debts paid, MiB";
 
 /// Of a hundred orders, so many are refunded.
 const REFUNDS_PER_HUNDRED: u64 = 3;
