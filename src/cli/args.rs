@@ -127,6 +127,8 @@ pub(crate) enum Command {
     Forget(OrderArgs),
     /// Make the index anew from the journal, so that what was erased is gone from its files; nobody may use the ledger
     Compact(CompactArgs),
+    /// Measure a disk's durable writes and the ledger's holds on it, in a directory that is removed afterwards
+    Bench(BenchArgs),
     /// Print what the ledger makes of an upstream's body
     Decode(DecodeArgs),
     /// Recompute every order from its history and compare; say what is damaged, and what is not
@@ -206,6 +208,16 @@ pub(crate) struct CompactArgs {
     /// Erase every body that is kept, of all accounts
     #[arg(long)]
     pub(crate) forget_bodies: bool,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// A directory on the disk to measure, best where the ledger is to live; what lies in it is not touched
+    pub(crate) directory: PathBuf,
+    /// For how long at most, in seconds
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub(crate) seconds: u32,
 }
 
 /// `fetch`, `forget`.

@@ -63,7 +63,7 @@ pub(crate) fn order(record: &OrderRecord) -> Value {
         "provisional": record.provisional,
         "facts": facts_json(facts),
         "version": record.version,
-        "refunds": record.refunds.iter().map(refund).collect::<Vec<_>>(),
+        "refunds": record.refunds.iter().map(|one| refund(one)).collect::<Vec<_>>(),
     })));
     Value::Object(order)
 }

@@ -169,7 +169,7 @@ fn refunds_of(record: &OrderRecord) -> String {
 }
 
 /// What to tell the customer, once for all refunds of which the same is to be told.
-fn told(refunds: &[Refund]) -> String {
+fn told(refunds: &[std::sync::Arc<Refund>]) -> String {
     let mut lines = Vec::new();
     for (place, refund) in refunds.iter().enumerate() {
         let told = words::customer(refund);

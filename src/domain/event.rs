@@ -4,6 +4,8 @@
 //! fields are optional. They carry results (the amount fixed, the refunds made elsewhere), so that
 //! replaying them needs no rule and a later version's rules cannot change the past.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,14 +20,14 @@ pub enum Event {
     /// A device recorded a payment that the upstream has not confirmed yet.
     OrderRecorded {
         /// What the device says.
-        facts: Box<Facts>,
+        facts: Arc<Facts>,
         /// Who recorded it.
         by: Option<String>,
     },
     /// An upstream said something new about the order.
     FactsSeen {
         /// What it said.
-        facts: Box<Facts>,
+        facts: Arc<Facts>,
         /// Refunds made elsewhere, as far as they are certain.
         external: Money,
         /// What the upstream's total shows beyond that while a refund is unsettled.

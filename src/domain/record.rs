@@ -1,5 +1,7 @@
 //! An order as the ledger keeps it: its facts, its refunds, and the amounts that follow from them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,12 +20,12 @@ pub struct OrderRecord {
     pub version: u64,
     /// The end of its hash chain.
     pub head: ChainHash,
-    /// The latest facts.
-    pub facts: Facts,
+    /// The latest facts; records that follow each other share them.
+    pub facts: Arc<Facts>,
     /// Whether only a device has spoken so far: recorded offline, not yet confirmed upstream.
     pub provisional: bool,
-    /// Its refunds, oldest first.
-    pub refunds: Vec<Refund>,
+    /// Its refunds, oldest first; records that follow each other share those that did not change.
+    pub refunds: Vec<Arc<Refund>>,
     /// Refunds made elsewhere, as far as they are certain.
     pub external: Money,
     /// Whether a refund made elsewhere was ever seen on this order.
@@ -45,7 +47,7 @@ impl OrderRecord {
     /// The refund of that key.
     #[must_use]
     pub fn refund(&self, key: &RefundKey) -> Option<&Refund> {
-        self.refunds.iter().find(|refund| refund.key == *key)
+        self.refunds.iter().map(Arc::as_ref).find(|refund| refund.key == *key)
     }
 
     /// The amounts of all refunds in a state that `wanted` picks.
@@ -123,7 +125,7 @@ impl OrderRecord {
 
     /// The refunds that the upstream may or may not have executed: U of the design.
     pub(crate) fn unsettled_refunds(&self) -> impl Iterator<Item = &Refund> {
-        self.refunds.iter().filter(|refund| refund.is_unsettled())
+        self.refunds.iter().map(Arc::as_ref).filter(|refund| refund.is_unsettled())
     }
 
     /// Folds one entry into a record (`None`: the order's first).
@@ -154,7 +156,7 @@ impl OrderRecord {
             account: entry.account.clone(),
             version: 0,
             head: ChainHash::START,
-            facts: Facts::clone(facts),
+            facts: Arc::clone(facts),
             provisional: matches!(entry.event, Event::OrderRecorded { .. }),
             refunds: Vec::new(),
             external: Money::ZERO,
@@ -168,9 +170,9 @@ impl OrderRecord {
 
     fn fold(&mut self, entry: &Entry) -> Result<(), BrokenHistory> {
         match &entry.event {
-            Event::OrderRecorded { facts, .. } => self.facts = Facts::clone(facts),
+            Event::OrderRecorded { facts, .. } => self.facts = Arc::clone(facts),
             Event::FactsSeen { facts, external, unsettled } => {
-                self.facts = Facts::clone(facts);
+                self.facts = Arc::clone(facts);
                 self.provisional = false;
                 self.set_external(*external, *unsettled);
                 if self.unsettled_refunds().next().is_none() {
@@ -183,13 +185,13 @@ impl OrderRecord {
                     return Err(BrokenHistory::new(entry, "the order has a refund of that key"));
                 }
                 let device = entry.device.clone();
-                self.refunds.push(Refund {
+                self.refunds.push(Arc::new(Refund {
                     memo: memo.clone(),
                     by: by.clone(),
                     due_at: *due_at,
                     awaits_approval: *needs_approval,
                     ..Refund::queued(key.clone(), *requested, *amount, device, entry.at)
-                });
+                }));
             }
             Event::AttemptStarted { key, attempt, baseline } => {
                 let refund = self.step(entry, key, RefundState::Sending)?;
@@ -276,7 +278,8 @@ impl OrderRecord {
 
     fn existing(&mut self, entry: &Entry, key: &RefundKey) -> Result<&mut Refund, BrokenHistory> {
         let refund = self.refunds.iter_mut().find(|refund| refund.key == *key);
-        refund.ok_or_else(|| BrokenHistory::new(entry, "the order has no refund of that key"))
+        let refund = refund.ok_or_else(|| BrokenHistory::new(entry, "the order has no refund of that key"))?;
+        Ok(Arc::make_mut(refund))
     }
 
     /// Moves a refund to `next` if the transition table allows it.

@@ -99,7 +99,7 @@ impl<'a> Question<'a> {
     fn of(record: &'a OrderRecord, upstream: Money, external: Money) -> Question<'a> {
         let is_late =
             |refund: &&Refund| refund.state == RefundState::Succeeded && refund.state_at >= record.facts.asked_at;
-        let late: Vec<&Refund> = record.refunds.iter().filter(is_late).collect();
+        let late: Vec<&Refund> = record.refunds.iter().map(std::sync::Arc::as_ref).filter(is_late).collect();
         let late_sum = Money::total(late.iter().map(|refund| refund.amount));
         let long_ours = record.refunded_here().saturating_sub(late_sum);
         let open = upstream.saturating_sub(long_ours).saturating_sub(external);

@@ -176,12 +176,19 @@ impl Inner {
         }
         let mut order = self.order_to_refund(&account, &request).await?;
         loop {
-            let lane = self.enter(&order).await?;
-            // Asked again: the same refund may have stood in the lane before this one.
-            if let Some(replay) = self.replay(&request).await? {
-                return Ok(replay);
-            }
-            match self.clone().refund_in_lane(&account, &order, &request, lane).await {
+            let answer = match request.sending {
+                // Nobody is asked or sent anything: the write alone decides, and has no turn to wait for.
+                Sending::QueueOnly => self.queue(&account, &order, &request).await,
+                Sending::Now => {
+                    let lane = self.enter(&order).await?;
+                    // Asked again: the same refund may have stood in the lane before this one.
+                    if let Some(replay) = self.replay(&request).await? {
+                        return Ok(replay);
+                    }
+                    self.clone().refund_in_lane(&account, &order, &request, lane).await
+                }
+            };
+            match answer {
                 // The order was confirmed under its offline name meanwhile.
                 Err(Error::Moved(other)) if other != order => order = other,
                 answer => return answer,
@@ -236,15 +243,10 @@ impl Inner {
         // What is refused on what is known here is refused without a call. A status may have changed
         // for the better upstream (the customer has paid by now), so that one is asked for first.
         match self.would_hold(account, &record, request).await {
-            Err(Error::Rejected(Rejection::NotRefundable { .. } | Rejection::StaleFacts { .. }))
-                if request.sending == Sending::Now => {}
+            Err(Error::Rejected(Rejection::NotRefundable { .. } | Rejection::StaleFacts { .. })) | Ok(_) => {}
             Err(error) => return Err(error),
-            Ok(_) => {}
         }
-        let (fresh, waiting) = match request.sending {
-            Sending::QueueOnly => (None, Some("it was asked to wait for the next sync".to_owned())),
-            Sending::Now => self.fresh(account, &record).await,
-        };
+        let (fresh, waiting) = self.fresh(account, &record).await;
         let committed = match self.hold(account, order, request, fresh.clone()).await {
             Err(Error::Rejected(rejection)) => {
                 self.remember(account, fresh).await;
@@ -256,19 +258,28 @@ impl Inner {
             .entries
             .iter()
             .any(|entry| matches!(&entry.event, Event::AttemptStarted { key, .. } if *key == request.key));
-        let replayed = committed.entries.is_empty();
         if !started {
-            self.waits.notify_waiters();
-            let awaits = committed.record.refund(&request.key).is_some_and(|refund| refund.awaits_approval);
-            let why = match waiting {
-                _ if awaits => "it is above what goes out without approval, and nobody has approved it".to_owned(),
-                Some(why) => why,
-                None => why_it_waits(),
-            };
-            return refunded(committed.record, &request.key, replayed, Some(why));
+            return self.waiting(committed, &request.key, waiting.unwrap_or_else(why_it_waits));
         }
         let (record, answer) = self.send(account, committed.record, &request.key).await?;
         refunded(record, &request.key, false, Some(super::attempt::waiting(&answer)))
+    }
+
+    /// The hold alone: the next sync sends it.
+    async fn queue(&self, account: &Account, order: &OrderId, request: &RefundRequest) -> Result<Refunded, Error> {
+        let committed = self.hold(account, order, request, None).await?;
+        self.waiting(committed, &request.key, "it was asked to wait for the next sync".to_owned())
+    }
+
+    /// The answer about a refund that is held and not being sent.
+    fn waiting(&self, committed: Committed, key: &RefundKey, why: String) -> Result<Refunded, Error> {
+        self.waits.notify_waiters();
+        let awaits = committed.record.refund(key).is_some_and(|refund| refund.awaits_approval);
+        let why = match awaits {
+            true => "it is above what goes out without approval, and nobody has approved it".to_owned(),
+            false => why,
+        };
+        refunded(committed.record, key, committed.entries.is_empty(), Some(why))
     }
 
     /// The record after the hold, decided on what is known here, without writing.

@@ -14,9 +14,11 @@ use recompute::{Purpose, Recomputed, amounts, hash};
 pub(crate) use report::REBUILD;
 pub use report::{CheckReport, Difference, JournalHead, Noted};
 
-use super::key::{self, Key, Parts, Value};
+use super::bearers::Bearers;
+use super::key::{self, Key, Parts};
 use super::place::History;
 use super::reader::Reader;
+use super::value::Value;
 use super::view::{self, Go, Kv};
 use super::{StorageError, records};
 use crate::domain::{OrderId, OrderRecord};
@@ -105,7 +107,7 @@ fn suspects(recomputed: &Recomputed<'_>, reader: &Reader) -> Result<BTreeSet<Key
 }
 
 fn agrees(recomputed: &Recomputed<'_>, key: &Key, kept: Option<&Value>) -> bool {
-    recomputed.entries.get(&hash(key)).copied() == kept.map(|value| hash(value))
+    recomputed.entries.get(&hash(key)).copied() == kept.map(|value| hash(&value.bytes()))
 }
 
 fn difference(recomputed: &Recomputed<'_>, reader: &Reader, key: &Key, kept: Option<&Value>) -> Difference {
@@ -158,14 +160,14 @@ fn order_of(key: &[u8], value: Option<&Value>) -> Option<OrderId> {
     let order = match *key.first()? {
         key::RECORD | key::EVENT => parts.text()?,
         key::REFERENCE => {
-            let (_account, _number, _kind) = (parts.text()?, parts.text()?, parts.text()?);
-            parts.text()?
+            let (order, _kind) = Bearers::decode(&value?.bytes())?.by(None).next()?;
+            return Some(order);
         }
         key::TIME => {
             parts.time_down()?;
             parts.text()?
         }
-        key::REFUND | key::STATE => std::str::from_utf8(value?).ok()?.to_owned(),
+        key::REFUND | key::STATE => std::str::from_utf8(&value?.bytes()).ok()?.to_owned(),
         _ => return None,
     };
     OrderId::new(order).ok()

@@ -100,6 +100,7 @@ impl<'a> Group<'a> {
             return Err(NotDecided::NoRoom);
         }
         let (record, entries) = self.fold(transaction, found.record.as_deref(), events)?;
+        self.layer.put_record(found.record.as_deref(), Arc::clone(&record))?;
         self.sending += sending(Some(&record)) - sending(found.record.as_deref());
         self.room = self.room.max(room);
         self.sequence += entries.len() as u64;
@@ -108,7 +109,6 @@ impl<'a> Group<'a> {
             self.payload.push_entry(entry.order.clone(), entry.version, &line);
             kept.push(entry);
         }
-        self.layer.put_record(found.record.as_deref(), Arc::clone(&record));
         Ok(Committed { record, entries: kept })
     }
 
@@ -121,7 +121,7 @@ impl<'a> Group<'a> {
             return Err(NotDecided::NoRoom);
         }
         self.room = Room::Free;
-        self.layer.put_cursor(&cursor.name, &cursor.value)?;
+        self.layer.put([index::cursor_change(&cursor.name, &cursor.value)]);
         self.payload.push_cursor(cursor);
         Ok(())
     }

@@ -5,20 +5,19 @@
 
 use std::sync::Arc;
 
-use crate::domain::{AccountName, OrderId, Reference, RefundKey, RefundState};
+use super::value::Value;
+use crate::domain::{AccountName, OrderId, RefundKey, RefundState};
 
 /// A key of the index.
 pub(crate) type Key = Arc<[u8]>;
-/// What a key leads to.
-pub(crate) type Value = Arc<[u8]>;
 /// A key with its new value; `None` removes it.
 pub(crate) type Change = (Key, Option<Value>);
 
 /// Through which frame the index was brought up to date. Below all kinds, so that no range sees it.
 pub(crate) const APPLIED: &[u8] = &[0];
-/// Order and chunk: the record itself.
+/// Order: the record itself.
 pub(crate) const RECORD: u8 = b'o';
-/// Account, number, kind, order. The number first: a look-up without kind is one prefix.
+/// Account and number: the orders that bear it, with the kind by which each does.
 pub(crate) const REFERENCE: u8 = b'r';
 /// Account and refund key: the order.
 pub(crate) const REFUND: u8 = b'k';
@@ -30,10 +29,12 @@ pub(crate) const STATE: u8 = b's';
 pub(crate) const EVENT: u8 = b'e';
 /// The last sequence of a frame: where in the journal it lies.
 pub(crate) const SEQUENCE: u8 = b'q';
-/// Name and chunk: a cursor.
+/// Name: a cursor.
 pub(crate) const CURSOR: u8 = b'c';
+/// Key and number: a further part of a value too long for one. Below the index, where no range sees it.
+const PART: u8 = b'p';
 
-/// Order and chunk: an answer about it. In a tree of its own, so that it is in no range and no hash of the others.
+/// Order and part: an answer about it. In a tree of its own, so that it is in no range and no hash of the others.
 const BODY: u8 = b'b';
 
 /// All kinds, in order.
@@ -65,11 +66,6 @@ impl Builder {
         self
     }
 
-    pub(crate) fn short(mut self, number: u16) -> Builder {
-        self.0.extend(number.to_be_bytes());
-        self
-    }
-
     pub(crate) fn number(mut self, number: u64) -> Builder {
         self.0.extend(number.to_be_bytes());
         self
@@ -96,6 +92,10 @@ pub(crate) struct Parts<'a>(&'a [u8]);
 impl<'a> Parts<'a> {
     pub(crate) fn of(key: &'a [u8]) -> Parts<'a> {
         Parts(key.get(1..).unwrap_or_default())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn text(&mut self) -> Option<String> {
@@ -142,22 +142,13 @@ fn unsortable(number: u64) -> i64 {
     (number ^ (1 << 63)).cast_signed()
 }
 
-pub(crate) fn record(order: &OrderId, chunk: u16) -> Key {
-    Builder::new(RECORD).text(order.as_str()).short(chunk).key()
+pub(crate) fn record(order: &OrderId) -> Key {
+    Builder::new(RECORD).text(order.as_str()).key()
 }
 
-pub(crate) fn reference(account: &AccountName, reference: &Reference, order: &OrderId) -> Key {
-    let number = Builder::new(REFERENCE).text(account.as_str()).text(&reference.number);
-    number.text(&reference.kind).text(order.as_str()).key()
-}
-
-/// All keys of a number, or of a number of one kind.
-pub(crate) fn references(account: &AccountName, kind: Option<&str>, number: &str) -> Key {
-    let prefix = Builder::new(REFERENCE).text(account.as_str()).text(number);
-    match kind {
-        Some(kind) => prefix.text(kind).key(),
-        None => prefix.key(),
-    }
+/// Without the kind: whatever it is, a look-up is one key.
+pub(crate) fn reference(account: &AccountName, number: &str) -> Key {
+    Builder::new(REFERENCE).text(account.as_str()).text(number).key()
 }
 
 pub(crate) fn refund(account: &AccountName, key: &RefundKey) -> Key {
@@ -185,16 +176,22 @@ pub(crate) fn sequence(last: u64) -> Key {
     Builder::new(SEQUENCE).number(last).key()
 }
 
-pub(crate) fn cursor(name: &str, chunk: u16) -> Key {
-    Builder::new(CURSOR).text(name).short(chunk).key()
+pub(crate) fn cursor(name: &str) -> Key {
+    Builder::new(CURSOR).text(name).key()
 }
 
-pub(crate) fn body(order: &OrderId, chunk: u16) -> Key {
-    Builder::new(BODY).text(order.as_str()).short(chunk).key()
+/// Whether values of that kind may be of any length.
+pub(crate) fn may_be_long(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(RECORD | CURSOR)))
 }
 
-/// The prefix of all chunks of an order's body.
-pub(crate) fn bodies(order: &OrderId) -> Key {
+/// A further part of the value under a key.
+pub(crate) fn part(key: &[u8], number: u16) -> Vec<u8> {
+    [&[PART], key, &number.to_be_bytes()].concat()
+}
+
+/// The start of the keys of all parts of an order's body.
+pub(crate) fn body(order: &OrderId) -> Key {
     Builder::new(BODY).text(order.as_str()).key()
 }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::StorageError;
-use super::key::{Change, Key, Value};
-use super::records::Records;
+use super::index;
+use super::key::{self, Change, Key};
+use super::records::{self, Records};
+use super::value::Value;
 use super::view::{Chunk, Kv, Over};
-use super::{index, records};
 use crate::domain::{OrderId, OrderRecord};
 
 /// What a group of commands, or a stretch of replayed history, has changed so far.
@@ -22,9 +23,19 @@ impl<'a> Layer<'a> {
         Layer { under, changes: BTreeMap::new(), written: HashMap::new() }
     }
 
-    pub(crate) fn put_record(&mut self, old: Option<&OrderRecord>, new: Arc<OrderRecord>) {
+    pub(crate) fn put_record(&mut self, old: Option<&OrderRecord>, new: Arc<OrderRecord>) -> Result<(), StorageError> {
+        for (reference, gained) in index::renamed(old, &new) {
+            let key = key::reference(&new.account, &reference.number);
+            let mut bearers = records::bearers_under(self, &key)?;
+            match gained {
+                true => bearers.add(&new.id, &reference.kind),
+                false => bearers.remove(&new.id, &reference.kind),
+            }
+            self.changes.insert(key, bearers.encode());
+        }
         self.changes.extend(index::changes(old, &new));
         self.written.insert(new.id.clone(), new);
+        Ok(())
     }
 
     pub(crate) fn put(&mut self, changes: impl IntoIterator<Item = Change>) {
@@ -33,12 +44,6 @@ impl<'a> Layer<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.changes.len()
-    }
-
-    pub(crate) fn put_cursor(&mut self, name: &str, value: &str) -> Result<(), StorageError> {
-        let before = records::cursor(self, name)?;
-        self.changes.extend(index::cursor_changes(name, before.as_deref(), value));
-        Ok(())
     }
 
     /// All changes, and the records they were made from.

@@ -13,6 +13,7 @@ pub(crate) use shuttle::{
     thread::{Builder, JoinHandle},
 };
 use std::sync::PoisonError;
+use std::time::Duration;
 #[cfg(not(shuttle))]
 pub(crate) use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -30,6 +31,14 @@ pub(crate) fn reading<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 pub(crate) fn writing<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits so for a while at most. Where a test decides the turns, no time passes, and nobody waits.
+pub(crate) fn awaited_for<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+    if cfg!(shuttle) {
+        return guard;
+    }
+    changed.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// Waits, with the lock given back meanwhile, until somebody says that it changed.

@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`Storage`].
 
+mod bearers;
 mod cache;
 mod check;
 #[cfg(feature = "conformance")]
@@ -29,6 +30,7 @@ mod replay;
 mod serve;
 mod state;
 mod token;
+mod value;
 mod view;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::key::Value;
+use super::value::Value;
 use super::{BackedUp, StorageError};
 
 /// A run of bytes in the history, with its checksum.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::cache::RecordCache;
-use super::key::{self, Change, Key, Parts, Value};
+use super::key::{self, Change, Key, Parts};
 use super::lines::{Cursor, Line, lines};
 use super::lock::{AtomicBool, AtomicU64, Ordering};
 use super::place::{History, Place};
@@ -14,6 +14,7 @@ use super::records::{self, Records};
 use super::serve::off_runtime;
 use super::state::{State, StateHash};
 use super::token::{position, refund_key, refund_position, state_key, time_key, token};
+use super::value::Value;
 use super::view::{self, Chunk, Go, Kv, View};
 use super::{DueRefund, OrderQuery, Page, ScanPage, StorageError};
 use crate::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
@@ -97,7 +98,7 @@ impl Reader {
         let mut answer = ScanPage::default();
         let mut last: Option<String> = None;
         view::for_each(&self.view, &start, &end, &mut |key, account| {
-            if query.account.as_ref().is_some_and(|wanted| wanted.as_str().as_bytes() != &**account) {
+            if query.account.as_ref().is_some_and(|wanted| wanted.as_str().as_bytes() != &*account.bytes()) {
                 return Ok(Go::On);
             }
             let (micros, order) = time_key(key).ok_or_else(|| records::malformed(key))?;
@@ -189,7 +190,7 @@ impl Reader {
             let (mut found, mut right) = (Vec::new(), true);
             let start = key::sequence(after.saturating_add(1));
             view::for_each(&self.view, &start, &key::end_of(&[key::SEQUENCE]), &mut |key, place| {
-                let (Some(last), Some(place)) = (Parts::of(key).number(), Place::decode(place)) else {
+                let (Some(last), Some(place)) = (Parts::of(key).number(), Place::decode(&place.bytes())) else {
                     right = false;
                     return Ok(Go::Stop);
                 };
@@ -221,7 +222,7 @@ impl Reader {
         self.by_place(|| {
             let mut found = Vec::new();
             for (version, (_, place)) in (1..).zip(view::all(&self.view, &prefix)?) {
-                let Some(place) = Place::decode(&place) else { return Ok(None) };
+                let Some(place) = Place::decode(&place.bytes()) else { return Ok(None) };
                 let entry = self.entry(place, &self.history.read(place)?)?;
                 if entry.order != *order || entry.version != version {
                     return Ok(None);
@@ -306,7 +307,7 @@ impl Reader {
         let mut hasher = blake3::Hasher::new();
         for kind in key::KINDS {
             view::for_each(&self.view, &[kind], &key::end_of(&[kind]), &mut |key, value| {
-                for part in [key, value] {
+                for part in [&**key, &*value.bytes()] {
                     hasher.update(&(part.len() as u64).to_be_bytes());
                     hasher.update(part);
                 }
@@ -347,7 +348,7 @@ impl Records for Reader {
         if kept.is_some() {
             return Ok(kept);
         }
-        let record = records::stored(&self.view, order)?.map(Arc::new);
+        let record = records::stored(&self.view, order)?;
         if let Some(record) = &record {
             self.cache.offer(Arc::clone(record), epoch);
         }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::key::{self, Key, Parts};
-use super::view::{self, Kv};
-use super::{StorageError, index};
+use super::StorageError;
+use super::bearers::Bearers;
+use super::key::{self, Key};
+use super::value::Value;
+use super::view::Kv;
 use crate::domain::decide::Holder;
 use crate::domain::{AccountName, OrderId, OrderRecord, Reference};
 
@@ -13,42 +15,15 @@ pub(crate) trait Records: Kv {
     fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError>;
 }
 
-/// How often a content is read again whose chunks did not fit together: an update may have come
-/// between them. More often it is not an update.
-const READS: usize = 8;
-
-/// Reads a content that was cut into values.
-fn content(kv: &(impl Kv + ?Sized), first: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-    for read in 0..2 * READS {
-        let Some(head) = kv.get(first)? else { return Ok(None) };
-        let joined = if index::chunks_in(&head) == Some(1) {
-            index::join(std::iter::once(&*head))
-        } else {
-            let prefix = &first[..first.len() - 2];
-            let chunks = view::all(kv, prefix)?;
-            index::join(chunks.iter().map(|(_, value)| &**value))
-        };
-        match joined {
-            Some(content) => return Ok(Some(content)),
-            None if read == READS => kv.distrust("an entry of the index is garbled")?,
-            None => {}
-        }
-    }
-    Err(StorageError::Poisoned { why: "an entry of the index stays garbled after a rebuild".to_owned() })
-}
-
-/// Decodes the record of an order.
-pub(crate) fn stored(kv: &(impl Kv + ?Sized), order: &OrderId) -> Result<Option<OrderRecord>, StorageError> {
-    let Some(json) = content(kv, &key::record(order, 0))? else { return Ok(None) };
-    serde_json::from_slice(&json)
-        .map(Some)
-        .map_err(|e| StorageError::Poisoned { why: format!("the index's record of order {order} cannot be read: {e}") })
+/// The record of an order, as the index has it.
+pub(crate) fn stored(kv: &(impl Kv + ?Sized), order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+    kv.get(&key::record(order))?.map(|value| value.record(order)).transpose()
 }
 
 /// A cursor's value.
 pub(crate) fn cursor(kv: &(impl Kv + ?Sized), name: &str) -> Result<Option<String>, StorageError> {
-    let Some(value) = content(kv, &key::cursor(name, 0))? else { return Ok(None) };
-    String::from_utf8(value)
+    let Some(value) = kv.get(&key::cursor(name))? else { return Ok(None) };
+    String::from_utf8(value.bytes().into_owned())
         .map(Some)
         .map_err(|_| StorageError::Poisoned { why: format!("the index's cursor {name} is not a text") })
 }
@@ -60,14 +35,13 @@ pub(crate) fn bearers(
     kind: Option<&str>,
     number: &str,
 ) -> Result<Vec<(OrderId, String)>, StorageError> {
-    let found = view::all(kv, &key::references(account, kind, number))?;
-    found.iter().map(|(key, _)| bearer(key).ok_or_else(|| malformed(key))).collect()
+    Ok(bearers_under(kv, &key::reference(account, number))?.by(kind).collect())
 }
 
-fn bearer(key: &[u8]) -> Option<(OrderId, String)> {
-    let mut parts = Parts::of(key);
-    let (_account, _number, kind, order) = (parts.text()?, parts.text()?, parts.text()?, parts.text()?);
-    Some((OrderId::new(order).ok()?, kind))
+/// Who bears the number of a key.
+pub(crate) fn bearers_under(kv: &(impl Kv + ?Sized), key: &Key) -> Result<Bearers, StorageError> {
+    let Some(value) = kv.get(key)? else { return Ok(Bearers::default()) };
+    Bearers::decode(&value.bytes()).ok_or_else(|| malformed(key))
 }
 
 /// The other orders that bear one of the references.
@@ -94,8 +68,8 @@ pub(crate) fn holders(
 }
 
 /// An order id that is a value.
-pub(crate) fn order_in(key: &[u8], value: &[u8]) -> Result<OrderId, StorageError> {
-    std::str::from_utf8(value).ok().and_then(|text| OrderId::new(text).ok()).ok_or_else(|| malformed(key))
+pub(crate) fn order_in(key: &[u8], value: &Value) -> Result<OrderId, StorageError> {
+    std::str::from_utf8(&value.bytes()).ok().and_then(|text| OrderId::new(text).ok()).ok_or_else(|| malformed(key))
 }
 
 /// A key that this version did not write.

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use super::StorageError;
 use super::index;
 use super::key::Change;
-use super::key::Value;
 use super::layer::Layer;
 use super::lines::{Line, lines};
 use super::place::{History, Place, Walked};
 use super::records::{self, Records};
+use super::value::Value;
 use super::view::{Chunk, Kv, View};
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
 
@@ -30,7 +30,7 @@ fn frame(
     for (from, line) in lines(walked.payload) {
         let place = walked.place.part(from, line);
         match Line::read(line).map_err(|e| history.unreadable(place, e.to_string()))? {
-            Line::Cursor(cursor) => layer.put_cursor(&cursor.name, &cursor.value)?,
+            Line::Cursor(cursor) => layer.put([index::cursor_change(&cursor.name, &cursor.value)]),
             Line::Entry(entry) => {
                 if entry.sequence != sequence + 1 {
                     let why = format!("event {} follows event {sequence}", entry.sequence);
@@ -52,7 +52,7 @@ fn entry_into(layer: &mut Layer<'_>, entry: &Entry, line: &[u8], place: Place) -
     if old.as_ref().is_none_or(|record| record.version < entry.version) {
         let head = old.as_ref().map_or(ChainHash::START, |record| record.head).next(line);
         let new = OrderRecord::apply(old.as_deref().cloned(), entry, head)?;
-        layer.put_record(old.as_deref(), Arc::new(new));
+        layer.put_record(old.as_deref(), Arc::new(new))?;
     }
     layer.put([index::event_change(&entry.order, entry.version, place)]);
     Ok(())
@@ -145,6 +145,6 @@ impl Records for Recent<'_> {
         if let Some(record) = self.kept.borrow().get(order) {
             return Ok(Some(Arc::clone(record)));
         }
-        Ok(records::stored(self.under, order)?.map(Arc::new))
+        records::stored(self.under, order)
     }
 }

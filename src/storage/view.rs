@@ -1,8 +1,10 @@
 //! What is durable now: an ordered overlay in memory over an index that follows behind.
 //!
 //! A commit enters the overlay once it is on disk, and leaves it only after the index holds it, so a
-//! look-up that asks the overlay first and the index second cannot miss anything. Ranges hold the gate
-//! that an update of the index must pass, so each chunk of a range is one consistent picture.
+//! look-up that asks the overlay first and the index second cannot miss anything. Nobody waits for an update of
+//! the index: whatever half of one a range may meet there, the overlay that it looked at first holds the whole. Only
+//! the *next* update must not begin meanwhile, for it may bring what the overlay did not have yet; so ranges hold the
+//! gate that each update passes when it begins, and each chunk of a range is one consistent picture.
 //! The storage in memory is the same view with an overlay that never drains.
 
 use std::collections::BTreeMap;
@@ -10,8 +12,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::StorageError;
-use super::key::{self, Change, Key, Value};
+use super::key::{self, Change, Key};
 use super::lock::{RwLock, reading, writing};
+use super::value::Value;
 
 /// Part of a range, in key order.
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ pub(crate) trait Kv {
 
 /// An index that follows behind.
 pub(crate) trait Base: Kv + Send + Sync {
-    /// Takes the changes of all frames up to `through` in, all or nothing.
+    /// Takes the changes of all frames up to `through` in. Those who read meanwhile may meet a part of them.
     fn apply(&self, changes: &[Change], through: u64) -> Result<(), StorageError>;
 }
 
@@ -54,21 +57,25 @@ impl View {
 
     /// Shows the changes of a frame that is on disk.
     pub(crate) fn publish(&self, frame: u64, changes: impl IntoIterator<Item = Change>) {
+        // Where nothing drains it, it is kept for long.
+        let keep = |value: Value| if self.base.is_none() { value.packed() } else { value };
         let mut overlay = writing(&self.overlay);
         for (key, value) in changes {
-            overlay.insert(key, (frame, value));
+            overlay.insert(key, (frame, value.map(keep)));
         }
     }
 
     /// Brings the index up to `through` and lets go of what it holds now, unless newer.
     pub(crate) fn drain(&self, changes: &[Change], through: u64) -> Result<(), StorageError> {
         let Some(base) = &self.base else { return Ok(()) };
-        let _gate = writing(&self.gate);
+        drop(writing(&self.gate));
         base.apply(changes, through)?;
-        let mut overlay = writing(&self.overlay);
-        for (key, _) in changes {
-            if overlay.get(key).is_some_and(|(frame, _)| *frame <= through) {
-                overlay.remove(key);
+        for changes in changes.chunks(CHUNK_ENTRIES) {
+            let mut overlay = writing(&self.overlay);
+            for (key, _) in changes {
+                if overlay.get(key).is_some_and(|(frame, _)| *frame <= through) {
+                    overlay.remove(key);
+                }
             }
         }
         Ok(())
@@ -209,19 +216,23 @@ mod tests {
         Key::from(text.as_bytes())
     }
 
+    fn value(text: &str) -> Value {
+        Value::from(text.as_bytes())
+    }
+
     #[test]
     fn a_range_in_chunks_of_any_size_is_what_one_map_would_hold() {
-        let under = ["a", "b", "d", "f", "g"].map(|key| (bytes(key), Some(bytes("under"))));
+        let under = ["a", "b", "d", "f", "g"].map(|key| (bytes(key), Some(value("under"))));
         let view = View::new(Some(Arc::new(Fixed(under.into_iter().collect()))));
         let over = [("b", None), ("c", Some("over")), ("f", Some("over")), ("g", None), ("h", Some("over"))];
-        view.publish(1, over.map(|(key, value)| (bytes(key), value.map(bytes))));
+        view.publish(1, over.map(|(key, over)| (bytes(key), over.map(value))));
         for limit in 1..8 {
             let mut from = bytes("a");
             let mut seen = Vec::new();
             loop {
                 let chunk = view.range(&from, b"z", limit).expect("in memory");
                 seen.extend(chunk.entries.iter().map(|(key, value)| {
-                    (String::from_utf8_lossy(key).into_owned(), String::from_utf8_lossy(value).into_owned())
+                    (String::from_utf8_lossy(key).into_owned(), String::from_utf8_lossy(&value.bytes()).into_owned())
                 }));
                 let Some(next) = chunk.next else { break };
                 assert!(next > from);
@@ -231,16 +242,16 @@ mod tests {
             assert_eq!(seen, want.map(|(key, value)| (key.to_owned(), value.to_owned())), "limit {limit}");
         }
         assert_eq!(view.get(b"b").expect("in memory"), None);
-        assert_eq!(view.get(b"d").expect("in memory"), Some(bytes("under")));
+        assert_eq!(view.get(b"d").expect("in memory"), Some(value("under")));
     }
 
     #[test]
     fn draining_keeps_what_is_newer_than_the_index() {
         let view = View::new(Some(Arc::new(Fixed(BTreeMap::new()))));
-        view.publish(1, [(bytes("a"), Some(bytes("1"))), (bytes("b"), Some(bytes("1")))]);
-        view.publish(2, [(bytes("a"), Some(bytes("2")))]);
-        view.drain(&[(bytes("a"), Some(bytes("1"))), (bytes("b"), Some(bytes("1")))], 1).expect("in memory");
-        assert_eq!(view.get(b"a").expect("in memory"), Some(bytes("2")));
+        view.publish(1, [(bytes("a"), Some(value("1"))), (bytes("b"), Some(value("1")))]);
+        view.publish(2, [(bytes("a"), Some(value("2")))]);
+        view.drain(&[(bytes("a"), Some(value("1"))), (bytes("b"), Some(value("1")))], 1).expect("in memory");
+        assert_eq!(view.get(b"a").expect("in memory"), Some(value("2")));
         assert_eq!(view.get(b"b").expect("in memory"), None);
     }
 }

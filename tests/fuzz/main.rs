@@ -1,5 +1,6 @@
 //! Fuzzing on stable Rust: every body of `bodies` over its saved corpus and over mutations of it, with an eye on
-//! memory. A binary of its own, for the allocator that counts is the whole binary's.
+//! memory. A binary of its own, for the allocator that counts is the whole binary's; for the same reason the memory that
+//! a hold takes is counted here too.
 //!
 //! `TILLBOOK_SEED` repeats a run; `TILLBOOK_LONG=1` goes on for `TILLBOOK_FUZZ_MINUTES` (5) a body. With a nightly
 //! compiler `tests/fuzz/long` runs the same bodies under cargo-fuzz. An input that fails is written to the build's
@@ -7,6 +8,7 @@
 
 mod bodies;
 mod cli;
+mod hold;
 mod mutator;
 
 use std::fs;

@@ -121,7 +121,7 @@ async fn a_body_above_the_limit_is_not_kept_and_the_facts_are() {
     let shop = Shop::open(Upstream::TradeOrder).await;
     shop.connect(keeping());
     let order = shop.order("80.00");
-    let mut facts = shop.fetch(&order).await.facts.clone();
+    let mut facts = shop.fetch(&order).await.facts.as_ref().clone();
     for (bytes, kept) in [(Body::LIMIT_BYTES, true), (Body::LIMIT_BYTES + 1, false)] {
         shop.ledger.forget(&account(), &wanted(&order)).await.expect("erased");
         facts.body = Some(Body::new(vec![b'x'; bytes]));

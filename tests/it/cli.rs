@@ -1,5 +1,6 @@
 //! The command line: the real binary against a sandbox whose books are the judge.
 
+mod bench;
 mod bodies;
 mod copies;
 mod decode;

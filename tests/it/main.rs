@@ -8,6 +8,7 @@ mod cli;
 mod clocks;
 mod demo;
 mod drain;
+mod footprint;
 mod format;
 mod fubei;
 mod hydrogen;

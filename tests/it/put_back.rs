@@ -104,10 +104,11 @@ const BUGS: [Bug; 6] = [
 ];
 
 /// What a build and its tests need.
-const TREE: [&str; 11] = [
+const TREE: [&str; 12] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
+    "benches/pure",
     "build.rs",
     "build",
     "cloud-function",

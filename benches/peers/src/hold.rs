@@ -31,9 +31,9 @@ impl Held {
     }
 }
 
-/// An empty histogram of nanoseconds, up to ten minutes.
+/// An empty histogram of nanoseconds.
 pub fn latencies() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("three digits")
+    Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("up to ten minutes, three digits")
 }
 
 /// Holds by `callers` tasks until `time` is over.

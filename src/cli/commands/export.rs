@@ -67,7 +67,7 @@ async fn write_table(ledger: &Ledger, table: Table, to: &mut (dyn Write + Send))
     loop {
         let found = ledger.orders(&OrderQuery::default(), &page).await?;
         let orders = &found.orders;
-        let refunds = || orders.iter().flat_map(|record| record.refunds.iter().map(move |refund| (record, refund)));
+        let refunds = || orders.iter().flat_map(|record| record.refunds.iter().map(move |refund| (record, &**refund)));
         rows += match table {
             Table::Orders => orders.len(),
             Table::Refunds => refunds().count(),

@@ -4,6 +4,7 @@
 mod adopt;
 mod approve;
 mod backup;
+mod bench;
 mod cancel;
 mod check;
 mod compact;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Demo => demo::run(output, cli.global.data.as_deref()).await,
         Command::DemoTill(args) => demo::run_till(&session()?, &args).await,
         Command::Sandbox(args) => sandbox::run(output, &args).await,
+        Command::Bench(args) => bench::run(output, &args).await,
         Command::Decode(args) => decode::run(output, &args),
         Command::Specs(command) => specs::run(output, &command),
         Command::Completions { shell } => completions::run(output, shell),

@@ -97,7 +97,7 @@ pub(super) fn contested(record: &OrderRecord, (reference, other): &(Reference, H
 fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     let facts = keep_what_was_known(draft.record.as_ref(), &seen.facts);
     let plain = Event::FactsSeen {
-        facts: Box::new(facts),
+        facts: Arc::new(facts),
         external: draft.record.as_ref().map_or(Default::default(), |record| record.external),
         unsettled: draft.record.as_ref().map_or(Default::default(), |record| record.unsettled),
     };
@@ -117,7 +117,7 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     {
         return Ok(None);
     }
-    Ok(Some(Event::FactsSeen { facts: Box::new(after.facts), external: totals.external, unsettled: totals.unsettled }))
+    Ok(Some(Event::FactsSeen { facts: after.facts, external: totals.external, unsettled: totals.unsettled }))
 }
 
 /// How old the total of these facts is.

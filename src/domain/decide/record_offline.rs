@@ -1,5 +1,7 @@
 //! An order recorded by a device while the upstream could not be asked.
 
+use std::sync::Arc;
+
 use crate::domain::{Event, Facts, Rejection};
 
 use super::{Context, Draft, Found, Refusal};
@@ -24,7 +26,7 @@ pub fn record_offline(context: &Context, found: &Found, command: &RecordOffline)
     }
     let mut draft = Draft::new(context, found)?;
     if draft.record.is_none() {
-        let (facts, by) = (Box::new(command.facts.clone()), command.by.clone());
+        let (facts, by) = (Arc::new(command.facts.clone()), command.by.clone());
         draft.push(Event::OrderRecorded { facts, by })?;
     }
     Ok(draft.events)

@@ -224,7 +224,7 @@ fn count(record: &OrderRecord, rules: &Rules) -> Result<(), Rejection> {
 
 /// An earlier refund that this one could be a slip of.
 fn looks_like<'a>(record: &'a OrderRecord, amount: Money, context: &Context) -> Option<&'a Refund> {
-    record.refunds.iter().rev().find(|refund| {
+    record.refunds.iter().map(std::sync::Arc::as_ref).rev().find(|refund| {
         refund.amount == amount
             && (refund.state.holds()
                 || (refund.state == RefundState::Succeeded && context.now.since(refund.state_at) < SLIP))

@@ -5,9 +5,11 @@
 //! order is proven whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::report::{COMPARE, CheckReport, Difference, JournalHead, Noted, RESTORE, hex};
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
+use crate::storage::bearers::Bearers;
 use crate::storage::key::{Change, Key};
 use crate::storage::lines::{Line, lines};
 use crate::storage::place::{Damage, History, Link, Piece, Place, Walked};
@@ -29,6 +31,7 @@ pub(super) struct Recomputed<'a> {
     noted: Option<&'a Noted>,
     pub(super) orders: HashMap<OrderId, Order>,
     cursors: BTreeMap<String, String>,
+    bearers: HashMap<Key, Bearers>,
     /// Each key's hash with its value's: what an index must hold, no more and no less.
     pub(super) entries: HashMap<[u8; 16], [u8; 8]>,
     /// Orders that had events since this was last emptied.
@@ -51,7 +54,7 @@ pub(super) struct Recomputed<'a> {
 /// An order as far as its events can be read.
 pub(super) struct Order {
     /// Folded from them all; `None` once one is lost or does not follow.
-    pub(super) record: Option<OrderRecord>,
+    pub(super) record: Option<Arc<OrderRecord>>,
     version: u64,
     /// The sequence of the last one.
     last: u64,
@@ -65,6 +68,7 @@ impl<'a> Recomputed<'a> {
             noted,
             orders: HashMap::new(),
             cursors: BTreeMap::new(),
+            bearers: HashMap::new(),
             entries: HashMap::new(),
             touched: BTreeSet::new(),
             frame: 0,
@@ -123,9 +127,7 @@ impl<'a> Recomputed<'a> {
             let place = walked.place.part(from, line);
             match Line::read(line) {
                 Ok(Line::Cursor(cursor)) => {
-                    let had = self.cursors.get(&cursor.name).map(String::as_str);
-                    let changes = index::cursor_changes(&cursor.name, had, &cursor.value);
-                    self.keep(changes);
+                    self.keep([index::cursor_change(&cursor.name, &cursor.value)]);
                     self.cursors.insert(cursor.name, cursor.value);
                 }
                 Ok(Line::Entry(entry)) => self.entry(history, &entry, line, place),
@@ -191,16 +193,17 @@ impl<'a> Recomputed<'a> {
     /// The record with one event more; `None` where it does not follow.
     fn fold(
         &mut self,
-        old: Option<OrderRecord>,
+        old: Option<Arc<OrderRecord>>,
         entry: &Entry,
         line: &[u8],
         position: Option<String>,
-    ) -> Option<OrderRecord> {
+    ) -> Option<Arc<OrderRecord>> {
         let head = old.as_ref().map_or(ChainHash::START, |record| record.head).next(line);
-        match OrderRecord::apply(old.clone(), entry, head) {
+        match OrderRecord::apply(old.as_deref().cloned(), entry, head).map(Arc::new) {
             Ok(record) => {
                 if self.purpose == Purpose::Index {
-                    self.keep(index::changes(old.as_ref(), &record));
+                    self.keep(index::changes(old.as_deref(), &record));
+                    self.rename(old.as_deref(), &record);
                 }
                 Some(record)
             }
@@ -214,13 +217,26 @@ impl<'a> Recomputed<'a> {
         }
     }
 
+    fn rename(&mut self, old: Option<&OrderRecord>, new: &OrderRecord) {
+        for (reference, gained) in index::renamed(old, new) {
+            let key = key::reference(&new.account, &reference.number);
+            let bearers = self.bearers.entry(Key::clone(&key)).or_default();
+            match gained {
+                true => bearers.add(&new.id, &reference.kind),
+                false => bearers.remove(&new.id, &reference.kind),
+            }
+            let value = bearers.encode();
+            self.keep([(key, value)]);
+        }
+    }
+
     fn keep(&mut self, changes: impl IntoIterator<Item = Change>) {
         if self.purpose == Purpose::Events {
             return;
         }
         for (key, value) in changes {
             match value {
-                Some(value) => self.entries.insert(hash(&key), hash(&value)),
+                Some(value) => self.entries.insert(hash(&key), hash(&value.bytes())),
                 None => self.entries.remove(&hash(&key)),
             };
         }
@@ -312,7 +328,7 @@ impl<'a> Recomputed<'a> {
     pub(super) fn keys_of(&self, order: &OrderId) -> Vec<Key> {
         let Some(Order { record: Some(record), places, .. }) = self.orders.get(order) else { return Vec::new() };
         let events = (1..).zip(places).map(|(version, _)| key::event(order, version));
-        index::entries(record).into_keys().chain(events).collect()
+        index::keys(record).into_iter().chain(events).collect()
     }
 
     /// Orders that may have lost events which no gap in their versions shows.
@@ -331,7 +347,7 @@ impl<'a> Recomputed<'a> {
         self.after_damage(None);
         self.compare_ends();
         self.differences.extend(more);
-        let records = || self.orders.values().filter_map(|order| order.record.as_ref());
+        let records = || self.orders.values().filter_map(|order| order.record.as_deref());
         let head = |record: &OrderRecord| (record.id.clone(), Head { version: record.version, hash: record.head });
         let heads: BTreeMap<OrderId, Head> = records().map(head).collect();
         let refunds = records().map(|record| record.refunds.len() as u64).sum();

@@ -15,10 +15,10 @@ use super::segments::Segments;
 use super::tree::Tree;
 use crate::domain::{Body, OrderId};
 use crate::storage::StorageError;
-use crate::storage::index::{chunks, join};
-use crate::storage::key::{self, Change, Key, Value};
+use crate::storage::key::{self, Change, Key};
 use crate::storage::lock::{AtomicBool, Mutex, Ordering, RwLock, locked, reading, writing};
 use crate::storage::replay::{self, Stretch};
+use crate::storage::value::Value;
 use crate::storage::view::{Base, Chunk, Kv, Over};
 
 /// The index behind the overlay.
@@ -179,15 +179,13 @@ impl Index {
             return Ok(());
         }
         let _progress = locked(&self.progress);
-        let values: Vec<_> = chunks(body.expose()).map(|(chunk, value)| (key::body(order, chunk), value)).collect();
-        self.of_tree(|tree| tree.put_body(&key::bodies(order), &values)).map(|_| ())
+        self.of_tree(|tree| tree.put_body(&key::body(order), Some(body.expose()))).map(|_| ())
     }
 
     /// The body that is kept about an order.
     pub(super) fn body(&self, order: &OrderId) -> Result<Option<Body>, StorageError> {
-        let values = self.of_tree(|tree| tree.body_values(&key::bodies(order)))?.unwrap_or_default();
-        // What is not whole is no body: a cache may lose one.
-        Ok(join(values.iter().map(Vec::as_slice)).map(Body::new))
+        let body = self.of_tree(|tree| tree.body(&key::body(order)))?;
+        Ok(body.flatten().map(Body::new))
     }
 
     /// Erases the body that is kept about an order, and syncs that; tells its size.
@@ -195,7 +193,7 @@ impl Index {
         let found = self.body(order)?.map(|body| body.size_bytes());
         let _progress = locked(&self.progress);
         // Also where none was found whole: parts of one may be there.
-        self.of_tree(|tree| tree.put_body(&key::bodies(order), &[]).and_then(|()| tree.sync()))?;
+        self.of_tree(|tree| tree.put_body(&key::body(order), None).and_then(|()| tree.sync()))?;
         Ok(found)
     }
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::checkpoint::Checkpoint;
 use super::index::{Index, Progress};
 use crate::storage::StorageError;
-use crate::storage::key::{Change, Key, Value};
-use crate::storage::lock::{Builder, Condvar, JoinHandle, Mutex, awaited, locked};
+use crate::storage::key::{Change, Key};
+use crate::storage::lock::{Builder, Condvar, JoinHandle, Mutex, awaited, awaited_for, locked};
 use crate::storage::reader::Reader;
+use crate::storage::value::Value;
 
 /// Frames that are on disk and not yet in the index.
 pub(super) struct Backlog {
@@ -22,6 +24,10 @@ pub(super) struct Backlog {
 struct State {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// Since when the oldest frame waits, if one does.
+    since: Option<Instant>,
+    /// How many wait until the index holds everything.
+    hurried: usize,
     paused: bool,
     busy: bool,
     stop: Option<Stop>,
@@ -43,8 +49,11 @@ pub(super) enum Stop {
     AsIs,
 }
 
-/// How many changes are put into the index at once; a batch holds up readers of ranges.
+/// How many changes are put into the index at once, about.
 const BATCH: usize = 4_000;
+
+/// How long a frame waits for others: a refund that goes through its states meanwhile is put into the index once.
+const GATHER: Duration = Duration::from_millis(50);
 
 impl Backlog {
     pub(super) fn new(limit_bytes: usize) -> Backlog {
@@ -53,14 +62,23 @@ impl Backlog {
 
     /// Hands a frame over, waiting while far too much is waiting already.
     pub(super) fn push(&self, progress: Progress, changes: Vec<Change>) {
-        let bytes = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |v| v.len()) + 64).sum();
+        let bytes = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Value::weight) + 64).sum();
         let mut state = locked(&self.state);
         while state.bytes > self.limit_bytes && state.failed.is_none() && state.stop.is_none() {
             state = awaited(&self.changed, state);
         }
         state.bytes += bytes;
         state.frames.push_back(Frame { progress, changes, bytes });
-        self.changed.notify_all();
+        // Woken for each frame, the index's thread would do nothing else.
+        if state.since.is_none() || self.is_much(&state) {
+            state.since.get_or_insert_with(Instant::now);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether so much waits that there is nothing to wait for.
+    fn is_much(&self, state: &State) -> bool {
+        state.bytes > self.limit_bytes / 8
     }
 
     /// Why the index can take nothing in any more, if so.
@@ -76,9 +94,12 @@ impl Backlog {
     /// Waits until the index holds everything that was handed over.
     pub(super) fn wait_until_drained(&self) {
         let mut state = locked(&self.state);
+        state.hurried += 1;
+        self.changed.notify_all();
         while (!state.frames.is_empty() || state.busy) && state.failed.is_none() && state.stop.is_none() {
             state = awaited(&self.changed, state);
         }
+        state.hurried -= 1;
     }
 
     pub(super) fn stop(&self, stop: Stop) {
@@ -91,6 +112,7 @@ impl Backlog {
         let mut state = locked(&self.state);
         state.busy = false;
         self.changed.notify_all();
+        let mut gathered = false;
         loop {
             match state.stop {
                 Some(Stop::AsIs) => return None,
@@ -99,7 +121,12 @@ impl Backlog {
                 None if state.paused || state.frames.is_empty() => {
                     state = awaited(&self.changed, state);
                 }
-                None => break,
+                None if state.hurried > 0 || self.is_much(&state) || gathered => break,
+                None => {
+                    let waited = state.since.map_or(GATHER, |since| since.elapsed());
+                    gathered = waited >= GATHER || cfg!(shuttle);
+                    state = awaited_for(&self.changed, state, GATHER.saturating_sub(waited));
+                }
             }
         }
         let mut changes: BTreeMap<Key, Option<Value>> = BTreeMap::new();
@@ -113,6 +140,7 @@ impl Backlog {
             through = Some(frame.progress);
         }
         state.bytes -= bytes;
+        state.since = (!state.frames.is_empty()).then(Instant::now);
         state.busy = true;
         through.map(|progress| (changes.into_iter().collect(), progress, bytes))
     }

@@ -14,7 +14,7 @@
 //! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
-//! | `tree`, `index`, `indexer` | sled at arm's length; the thread that feeds it |
+//! | `tree`, `parts`, `index`, `indexer` | sled at arm's length, long values in parts; the thread that feeds it |
 //! | `rebuild` | making the index anew from the journal |
 //! | `compact` | rewriting the index, offline |
 //! | `bodies` | answers as upstreams gave them, a cache beside the index |
@@ -51,6 +51,7 @@ mod open;
 mod options;
 mod os;
 mod owner;
+mod parts;
 mod read_only;
 mod rebuild;
 #[cfg(all(test, shuttle))]

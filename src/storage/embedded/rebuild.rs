@@ -11,9 +11,10 @@ use super::index::{Current, directory_of, generations};
 use super::segments::Segments;
 use super::tree::Tree;
 use crate::storage::StorageError;
-use crate::storage::key::{Change, Key, Value};
+use crate::storage::key::{Change, Key};
 use crate::storage::lock::{Mutex, RwLock, locked, reading, writing};
 use crate::storage::replay::{self, Stretch};
+use crate::storage::value::Value;
 use crate::storage::view::{Chunk, Kv, Over};
 
 /// Makes a new index of all frames through `through`: on disk, or in memory where the disk takes none.

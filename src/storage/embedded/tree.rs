@@ -11,9 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::os;
+use super::{os, parts};
 use crate::storage::group::words_of;
-use crate::storage::key::{APPLIED, Change, Key, Value};
+use crate::storage::key::{self, APPLIED, Change, Key};
+use crate::storage::value::Value;
 use crate::storage::view::Chunk;
 
 /// A sled database in its own directory.
@@ -22,6 +23,10 @@ pub(super) struct Tree {
     path: PathBuf,
     pub(super) generation: u32,
 }
+
+/// How often a long value is read whose parts did not fit together: an update may have come between them. More often
+/// it is not an update.
+const READS: usize = 8;
 
 /// sled gives its lock back a moment after it is dropped.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -43,11 +48,14 @@ impl Tree {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
-        Ok(caught(|| self.db.get(key))?.map(|value| Value::from(&*value)))
+        let found = caught(|| self.db.get(key))?;
+        found
+            .map(|value| if key::may_be_long(key) { self.whole(key, value) } else { Ok(Value::from(&*value)) })
+            .transpose()
     }
 
     pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, String> {
-        caught(|| {
+        let mut chunk = caught(|| {
             let mut chunk = Chunk::default();
             for entry in self.db.range(from..to) {
                 let (key, value) = entry?;
@@ -58,20 +66,69 @@ impl Tree {
                 chunk.entries.push((Key::from(&*key), Value::from(&*value)));
             }
             Ok(chunk)
-        })
+        })?;
+        for (key, value) in chunk.entries.iter_mut().filter(|(key, _)| key::may_be_long(key)) {
+            let first = sled::IVec::from(&*value.bytes());
+            *value = self.whole(key, first)?;
+        }
+        Ok(chunk)
     }
 
-    /// Takes changes in, all or nothing, with the frame that they go through.
-    pub(super) fn apply(&self, changes: &[Change], through: u64) -> Result<(), String> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(&**key, &**value),
-                None => batch.remove(&**key),
+    /// Puts the value together that begins with `first`, which lies under `key`.
+    fn whole(&self, key: &[u8], mut first: sled::IVec) -> Result<Value, String> {
+        for _ in 0..READS {
+            let count = parts::count(&first).ok_or("an entry of the index is garbled")?;
+            let mut further = Vec::new();
+            for number in 1..count {
+                further.extend(caught(|| self.db.get(key::part(key, number)))?);
             }
+            let all = std::iter::once(&first).chain(&further);
+            if let Some(content) = parts::join(all.map(|part| &**part)) {
+                return Ok(Value::from(content));
+            }
+            first = caught(|| self.db.get(key))?.ok_or("an entry of the index is gone while it is read")?;
         }
-        batch.insert(APPLIED, &through.to_be_bytes());
-        caught(|| self.db.apply_batch(batch))
+        Err("an entry of the index is garbled".to_owned())
+    }
+
+    /// Takes changes in, and then the frame that they go through.
+    ///
+    /// Not as one batch: sled holds up everybody for as long as a batch takes. A process that is killed meanwhile
+    /// leaves a part of them, and they are put once more when the frames are replayed; so records come last: one that
+    /// is there tells the replay that all its other entries are.
+    pub(super) fn apply(&self, changes: &[Change], through: u64) -> Result<(), String> {
+        let (records, others): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|(key, _)| key.first() == Some(&key::RECORD));
+        for (key, value) in others.into_iter().chain(records) {
+            caught(|| match value {
+                Some(value) if key::may_be_long(key) => self.put_long(key, &value.bytes()),
+                Some(value) => self.db.insert(key, &*value.bytes()).map(|_| ()),
+                None => self.db.remove(key).map(|_| ()),
+            })?;
+        }
+        caught(|| self.db.insert(APPLIED, &through.to_be_bytes()))?;
+        Ok(())
+    }
+
+    /// Puts a value of any length: where it takes several parts, all at once.
+    fn put_long(&self, key: &[u8], content: &[u8]) -> sled::Result<()> {
+        let mut parts_of_it = parts::cut(content);
+        let (_, first) = parts_of_it.next().expect("a content has a first part");
+        let count = parts::count(&first).expect("a part says of how many it is one");
+        let old = if count == 1 {
+            self.db.insert(key, first)?
+        } else {
+            let old = self.db.get(key)?;
+            let mut batch = sled::Batch::default();
+            batch.insert(key, first);
+            parts_of_it.for_each(|(number, part)| batch.insert(key::part(key, number), part));
+            self.db.apply_batch(batch)?;
+            old
+        };
+        for superfluous in count..old.as_deref().and_then(parts::count).unwrap_or(0) {
+            self.db.remove(key::part(key, superfluous))?;
+        }
+        Ok(())
     }
 
     /// The frame that the index says it goes through.
@@ -85,20 +142,21 @@ impl Tree {
         self.db.open_tree("bodies")
     }
 
-    /// The values under a prefix of the bodies' tree, in key order.
-    pub(super) fn body_values(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-        caught(|| self.bodies()?.scan_prefix(prefix).values().map(|value| Ok(value?.to_vec())).collect())
+    /// The body that is kept under a key. What is not whole is no body: a cache may lose one.
+    pub(super) fn body(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let values: Vec<sled::IVec> = caught(|| self.bodies()?.scan_prefix(key).values().collect())?;
+        Ok(parts::join(values.iter().map(|value| &**value)))
     }
 
-    /// Puts values in the place of all that is under a prefix of the bodies' tree, all or nothing.
-    pub(super) fn put_body(&self, prefix: &[u8], values: &[(Key, Value)]) -> Result<(), String> {
+    /// Puts a body, or nothing, in the place of what is under a key, all or nothing.
+    pub(super) fn put_body(&self, key: &[u8], body: Option<&[u8]>) -> Result<(), String> {
         caught(|| {
             let (bodies, mut batch) = (self.bodies()?, sled::Batch::default());
-            for old in bodies.scan_prefix(prefix).keys() {
+            for old in bodies.scan_prefix(key).keys() {
                 batch.remove(old?);
             }
-            for (key, value) in values {
-                batch.insert(&**key, &**value);
+            for (number, part) in body.into_iter().flat_map(parts::cut) {
+                batch.insert([key, &number.to_be_bytes()].concat(), part);
             }
             bodies.apply_batch(batch)
         })

@@ -2,6 +2,8 @@
 //!
 //! The events are given as they are, not by the rules: a later version's rules must not change what is here.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ fn facts_of(event: &Event) -> Option<&Facts> {
 }
 
 pub(super) fn seen(facts: Facts) -> Event {
-    Event::FactsSeen { facts: Box::new(facts), external: Money::ZERO, unsettled: Money::ZERO }
+    Event::FactsSeen { facts: Arc::new(facts), external: Money::ZERO, unsettled: Money::ZERO }
 }
 
 fn held(name: &str, amount: i64) -> Event {
@@ -113,7 +115,7 @@ pub(super) fn the_long_way() -> Vec<Transaction> {
         unsettled: Money::ZERO,
         fenced: true,
     };
-    let external = Event::FactsSeen { facts: Box::new(facts(1)), external: fen(100), unsettled: Money::ZERO };
+    let external = Event::FactsSeen { facts: Arc::new(facts(1)), external: fen(100), unsettled: Money::ZERO };
     vec![
         commit(&order, 1, vec![external, all]),
         commit(&order, 2, vec![Event::RefundApproved { key: key(name), by: "店长".to_owned(), due_at: at(2) }]),
@@ -173,7 +175,7 @@ pub(super) fn every_state() -> Vec<Transaction> {
     commits.push(commit(
         &order,
         26,
-        vec![Event::FactsSeen { facts: Box::new(moved), external: fen(50), unsettled: fen(200) }],
+        vec![Event::FactsSeen { facts: Arc::new(moved), external: fen(50), unsettled: fen(200) }],
     ));
     commits
 }
@@ -231,7 +233,7 @@ fn recorded_offline() -> Vec<Transaction> {
         paid_at_source: PaidAtSource::Device,
         ..facts(number)
     };
-    let recorded = |number, by| Event::OrderRecorded { facts: Box::new(on_device(number)), by };
+    let recorded = |number, by| Event::OrderRecorded { facts: Arc::new(on_device(number)), by };
     let provisional = |name: &str| OrderId::new(format!("provisional:{name}")).expect("valid");
     let (confirmed, alone) = (provisional("0001"), provisional("0002"));
     vec![

@@ -203,7 +203,7 @@ impl Planter<'_> {
 
         let order = self.known("13.00").await;
         let paid_at = self.paid_at(&order).await;
-        let mut facts = self.shop.fetch(&order).await.facts.clone();
+        let mut facts = self.shop.fetch(&order).await.facts.as_ref().clone();
         (facts.paid, facts.asked_at) = (yuan("14"), jiff::Timestamp::now().into());
         let imported = self.shop.ledger.import(&account(), vec![facts]).await.expect("imported");
         assert_eq!(imported.changed, 1);

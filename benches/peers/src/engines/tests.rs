@@ -26,6 +26,9 @@ struct Kept {
     events: BTreeMap<u64, (u64, u64, Hash, String)>,
 }
 
+/// Something to do with each peer in a directory of its own.
+type Each<T> = [(&'static str, fn(&Path) -> T); 4];
+
 trait Peer: Engine {
     fn kept(&self) -> Kept;
 }
@@ -59,12 +62,10 @@ fn kept(rows: &impl Walk) -> Kept {
         events: BTreeMap::new(),
     };
     let all = |space, each: &mut dyn FnMut(&[u8], &[u8])| rows.range(space, &[], &[0xff; 64], each);
-    all(Space::Facts, &mut |key, value| drop(kept.facts.insert(number_of(key), text(value))));
-    all(Space::Balances, &mut |key, value| {
-        kept.balances.insert(number_of(key), decoded(value));
-    });
-    all(Space::Numbers, &mut |key, value| drop(kept.numbers.insert(text(key), decoded(value))));
-    all(Space::Refunds, &mut |key, value| drop(kept.refunds.insert(text(key), decoded(value))));
+    all(Space::Facts, &mut |key, value| kept.facts.extend([(number_of(key), text(value))]));
+    all(Space::Balances, &mut |key, value| kept.balances.extend([(number_of(key), decoded(value))]));
+    all(Space::Numbers, &mut |key, value| kept.numbers.extend([(text(key), decoded(value))]));
+    all(Space::Refunds, &mut |key, value| kept.refunds.extend([(text(key), decoded(value))]));
     all(Space::Queue, &mut |key, _| kept.queue.push(text(&key[9..])));
     all(Space::Events, &mut |key, value| {
         let Link { order, version, hash, line } = decoded(value);
@@ -208,7 +209,7 @@ fn is_what_the_script_leaves(kept: &Kept) {
 #[test]
 fn every_peer_grants_finds_and_keeps_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    let scripts: [(&str, fn(&Path) -> Kept); 4] = [
+    let scripts: Each<Kept> = [
         ("sqlite", script::<sqlite::Sqlite>),
         ("redb", script::<redb::Redb>),
         ("fjall", script::<fjall::Fjall>),
@@ -232,7 +233,7 @@ fn a_number_of_another_order_is_refused() {
         peer.import(&[other]);
     }
     let directory = tempfile::tempdir().unwrap();
-    let twice: [(&str, fn(&Path)); 4] = [
+    let twice: Each<()> = [
         ("sqlite", twice::<sqlite::Sqlite>),
         ("redb", twice::<redb::Redb>),
         ("fjall", twice::<fjall::Fjall>),

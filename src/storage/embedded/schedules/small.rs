@@ -9,8 +9,9 @@ use shuttle::thread;
 use super::fixture::{add, hold, must, order};
 use super::stage::{Shelf, open};
 use super::{ended, under};
-use crate::storage::key::{Change, Key, Value};
+use crate::storage::key::{Change, Key};
 use crate::storage::lock::{RwLock, reading, writing};
+use crate::storage::value::Value;
 use crate::storage::view::{Base, Chunk, Kv, Over, View};
 use crate::storage::{Storage, StorageError};
 
@@ -65,8 +66,9 @@ fn a_key_moves() {
         assert!(places[0].0[1] >= newest, "the key went back");
         newest = places[0].0[1];
         let count = view.get(b"c").expect("in memory").expect("it is in the overlay or in the index");
-        assert!(count[0] >= newest, "the count went back");
-        newest = count[0];
+        let count = count.bytes()[0];
+        assert!(count >= newest, "the count went back");
+        newest = count;
     }
     writer.join().expect("ends");
 }

@@ -19,7 +19,7 @@ use crate::storage::embedded::options::SMALLEST_SEGMENT;
 use crate::storage::embedded::segments::Segments;
 use crate::storage::embedded::writer::{Following, Health, Writer};
 use crate::storage::embedded::{Embedded, WAITING};
-use crate::storage::key::{Change, Key, Value};
+use crate::storage::key::{Change, Key};
 use crate::storage::lock::{Mutex, RwLock, locked};
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
