@@ -1,73 +1,122 @@
-//! The ledger and its peers under the same work. See README.md, "Speed".
+//! The ledger and its peers under the same work: `cargo run --release`, some forty minutes on a machine that does
+//! nothing else; `--quick` to see that all of it runs.
+//!
+//! `contender.rs` says what a contender does, `engines` has the peers, `works` what is measured, `goals.rs` what the
+//! ledger was meant to reach, `report.rs` and `charts.rs` what is written. Start reading at `works/mod.rs`.
 
+mod charts;
+mod child;
+mod compaction;
 mod contender;
 mod engines;
+mod goals;
 mod grouped;
 mod hold;
 mod ledger;
+mod machine;
+mod report;
+mod sample;
+mod scale;
+mod slow;
+mod stage;
 mod workload;
+mod works;
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use contender::{Mode, Someone};
-use tillbook::storage::embedded::Profile;
-use workload::Spread;
+use clap::Parser;
 
-#[tokio::main]
-async fn main() {
-    let mut args = std::env::args().skip(1);
-    let orders: u64 = args.next().map_or(20_000, |n| n.parse().unwrap());
-    let seconds: u64 = args.next().map_or(5, |n| n.parse().unwrap());
-    let dir = tempfile::Builder::new().tempdir_in(".").unwrap();
-    let t = Arc::new(ledger::Tillbook::open(&dir.path().join("tillbook"), Profile::Server, None).await);
-    let someone: Someone = t.clone();
-    let append = grouped::open::<engines::append::Append>(&dir.path().join("append"), 0, Mode::Direct);
-    let appendg = grouped::open::<engines::append::Append>(&dir.path().join("appendg"), 0, Mode::Grouped);
-    let since = std::time::Instant::now();
-    for page in 0..orders / 100 {
-        someone.import((page * 100..page * 100 + 100).collect()).await;
-    }
-    someone.settle().await;
-    println!("import {} orders: {:?}", orders, since.elapsed());
-    if let Ok(callers) = std::env::var("PROF") {
-        for callers in callers.split(',').map(|n| n.parse().unwrap()) {
-            for (name, c) in [("tillbook", &someone), ("append", if callers == 1 { &append } else { &appendg })].into_iter().take(if std::env::var("ONLY").is_ok() { 1 } else { 2 }) {
-            let cpu = || { let s = std::fs::read_to_string("/proc/self/stat").unwrap(); let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect(); (f[11].parse::<f64>().unwrap(), f[12].parse::<f64>().unwrap()) };
-            let before = cpu();
-            let held = hold::run(c, callers, if std::env::var("HOT").is_ok() { Spread::Hot } else { Spread::Random(orders) }, callers, Duration::from_secs(seconds)).await;
-            let after = cpu();
-            println!("   cpu per hold: user {:.1} us, sys {:.1} us", (after.0 - before.0) * 1e4 / held.holds as f64, (after.1 - before.1) * 1e4 / held.holds as f64);
-            println!("{name} {callers}: {:.0}/s p50 {:?} p99 {:?} granted {}/{}", held.per_second(), held.quantile(0.5), held.quantile(0.99), held.granted, held.holds);
-        }}
-        t.close().await;
-        return;
-    }
-    for round in 0..3 {
-        for callers in [1, 8, 64, 256] {
-            for (name, c) in [("tillbook", &someone), ("append", if callers == 1 { &append } else { &appendg })].into_iter().take(if std::env::var("ONLY").is_ok() { 1 } else { 2 }) {
-                let held =
-                    hold::run(c, callers, Spread::Random(orders), round * 1000 + callers, Duration::from_secs(seconds))
-                        .await;
-                println!(
-                    "{name} callers {callers}: {:.0}/s p50 {:?} p99 {:?} granted {}/{}",
-                    held.per_second(),
-                    held.quantile(0.5),
-                    held.quantile(0.99),
-                    held.granted,
-                    held.holds
-                );
-            }
+use child::Run;
+use scale::Scale;
+use works::Work;
+
+/// Gives the ledger and what a user would pick instead the same work, and writes how they compare.
+#[derive(Parser)]
+struct Arguments {
+    /// A smoke run of about two minutes: everything runs, no figure means anything
+    #[arg(long)]
+    quick: bool,
+    /// The works to do; all but `build` unless named
+    #[arg(long, value_delimiter = ',', value_name = "WORK")]
+    only: Vec<Work>,
+    /// The contenders; all unless named
+    #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = stage::EVERYBODY)]
+    who: Vec<String>,
+    /// Orders that are loaded before the holds
+    #[arg(long)]
+    orders: Option<u64>,
+    /// Seconds of one turn of 64 callers on random orders; the other turns are as long in proportion
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Turns of each contender
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// A year of 730,000 orders instead of 200,000
+    #[arg(long)]
+    year: bool,
+    /// Where the files of the run are made, and removed at its end: on the disk that is to be measured
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Where the answers are written
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    out: PathBuf,
+}
+
+impl Arguments {
+    fn scale(&self) -> Scale {
+        let quick = Scale::quick();
+        let turn = self.seconds.map(Duration::from_secs);
+        let mut scale = if self.quick {
+            Scale { sustained: turn.unwrap_or(quick.sustained), ..quick }
+        } else {
+            Scale::whole(200_000, turn.unwrap_or(Duration::from_secs(60)), 3)
+        };
+        scale.orders = self.orders.unwrap_or(scale.orders);
+        scale.rounds = self.rounds.unwrap_or(scale.rounds).max(1);
+        if self.year {
+            scale.year = 730_000;
         }
-        let held = hold::run(&someone, 64, Spread::Hot, round * 1000 + 999, Duration::from_secs(seconds)).await;
-        println!(
-            "hot 64: {:.0}/s p50 {:?} p99 {:?} granted {}/{}",
-            held.per_second(),
-            held.quantile(0.5),
-            held.quantile(0.99),
-            held.granted,
-            held.holds
-        );
+        scale
     }
-    t.close().await;
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(first), Some(job)) = (arguments.next(), arguments.next())
+        && first == child::CHILD
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(child::act(&job));
+        return ExitCode::SUCCESS;
+    }
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> std::io::Result<()> {
+    let parent = match &arguments.dir {
+        Some(directory) => directory.clone(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
+    };
+    std::fs::create_dir_all(&parent)?;
+    std::fs::create_dir_all(&arguments.out)?;
+    let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent.canonicalize()?)?;
+    let who = if arguments.who.is_empty() {
+        stage::EVERYBODY.iter().map(ToString::to_string).collect()
+    } else {
+        arguments.who.clone()
+    };
+    let works = if arguments.only.is_empty() { Work::DEFAULT.to_vec() } else { arguments.only.clone() };
+    let mut run = Run::new(arguments.scale(), directory.path().to_owned(), who);
+    run.works(&works);
+    report::write(&run, arguments.quick, &arguments.out)?;
+    charts::write(&run, &arguments.out).map_err(std::io::Error::other)?;
+    directory.close()
 }

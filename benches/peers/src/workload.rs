@@ -139,8 +139,8 @@ pub struct Hold {
 pub enum Spread {
     /// Any of so many, each as likely.
     Random(u64),
-    /// A set of 64 that is left for the next once each has had fifty refunds.
-    Hot,
+    /// A set of 64 from this order on, left for the next 64 once each has had fifty refunds.
+    Hot(u64),
 }
 
 /// Orders of the hot set.
@@ -165,7 +165,7 @@ impl Holds {
     pub fn next_hold(&mut self) -> Hold {
         let n = match self.spread {
             Spread::Random(orders) => self.dice.u64(0..orders),
-            Spread::Hot => self.made / (HOT * HOT_REFUNDS) * HOT + self.made % HOT,
+            Spread::Hot(first) => first + self.made / (HOT * HOT_REFUNDS) * HOT + self.made % HOT,
         };
         self.made += 1;
         Hold {
