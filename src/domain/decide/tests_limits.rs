@@ -8,8 +8,8 @@ use super::{
     Attempt, Context, Holder, RefundCommand, Refusal, Repeat, Seen, Settle, answer, attempt, is_due, unknown_upstream,
 };
 use crate::domain::{
-    Answer, BlockReason, Body, Event, Interval, OrderId, OrderStatus, Outcome, PaidAtSource, Reference, RefundState,
-    Rejection, Timestamp,
+    Answer, BlockReason, Body, BrokenHistory, ChainHash, DeviceName, Entry, Event, Interval, OrderId, OrderRecord,
+    OrderStatus, Outcome, PaidAtSource, Reference, RefundState, Rejection, Timestamp,
 };
 
 const DAY: u64 = 86_400;
@@ -66,8 +66,10 @@ fn the_window_is_open_to_its_last_second_and_its_refusal_tells_its_days() {
 fn refunds_that_hold_or_succeeded_are_counted_and_so_is_what_the_upstream_counts() {
     let mut story = Story::paid();
     story.rules.refunds_per_order = Some(2);
-    story.send("declined", "5").expect("granted");
-    story.told("declined", Outcome::Declined).expect("told");
+    for name in ["declined", "declined-too"] {
+        story.send(name, "5").expect("granted");
+        story.told(name, Outcome::Declined).expect("told");
+    }
     story.send("a", "5").expect("granted");
     story.told("a", Outcome::Succeeded).expect("told");
     assert_eq!(story.hold("b", "5"), Ok(vec!["refund_held"]));
@@ -267,4 +269,40 @@ fn who_looks_at_a_refund_in_review_reads_why_it_is_there() {
     unknown.write(&context, events);
     let want = "the upstream does not know the order, 30 h after it was recorded here";
     assert_eq!(message(&unknown).as_deref(), Some(want));
+}
+
+#[test]
+fn who_asked_for_a_refund_and_why_is_kept_with_it() {
+    let mut story = Story::paid();
+    let (memo, by) = (Some("a torn seam".to_owned()), Some("wang".to_owned()));
+    let command = RefundCommand { memo: memo.clone(), by: by.clone(), ..story.command("a", "10") };
+    story.run(command).expect("granted");
+    let refund = story.record().refund(&key("a")).expect("there");
+    assert_eq!((&refund.memo, &refund.by), (&memo, &by));
+}
+
+#[test]
+fn an_entry_of_another_order_or_out_of_turn_is_no_history() {
+    let story = Story::paid();
+    let entry = |order: &str, version| Entry {
+        sequence: 7,
+        order: OrderId::new(order).expect("valid"),
+        account: story.record().account.clone(),
+        version,
+        at: at(story.second),
+        device: DeviceName::new("till-3").expect("valid"),
+        event: Event::AttemptLost { key: key("a") },
+    };
+    let ours = story.record().id.as_str();
+    let (out_of_turn, no_refund) = ("it does not follow the order's last event", "the order has no refund of that key");
+    for (entry, why) in [
+        (entry(ours, 1), out_of_turn),
+        (entry(ours, 3), out_of_turn),
+        (entry("fubei:m:other", 2), out_of_turn),
+        (entry(ours, 2), no_refund), // in its turn, and looked at
+    ] {
+        let broken = OrderRecord::apply(Some(story.record().clone()), &entry, ChainHash::START).expect_err("refused");
+        let want = BrokenHistory { sequence: 7, event: "attempt_lost", order: entry.order, why };
+        assert_eq!(broken, want);
+    }
 }
