@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::facts::facts;
 use super::story::{Story, key, rejected, yuan};
 use super::{
-    Attempt, Context, Holder, RefundCommand, Refusal, Repeat, Seen, Settle, answer, attempt, is_due, unknown_upstream,
+    Attempt, Context, Holder, RefundCommand, Refusal, Repeat, Seen, Settle, answer, attempt, is_due, is_overdue,
+    unknown_upstream,
 };
 use crate::domain::{
     Answer, BlockReason, Body, BrokenHistory, ChainHash, DeviceName, Entry, Event, Interval, OrderId, OrderRecord,
@@ -305,4 +306,24 @@ fn an_entry_of_another_order_or_out_of_turn_is_no_history() {
         let want = BrokenHistory { sequence: 7, event: "attempt_lost", order: entry.order, why };
         assert_eq!(broken, want);
     }
+}
+
+#[test]
+fn an_upstream_has_a_whole_day_to_learn_of_an_order_and_three_to_say_what_became_of_a_refund() {
+    let mut story = Story::paid();
+    story.hold("a", "10").expect("granted");
+    let asked = story.record().refund(&key("a")).expect("there").requested_at;
+    let unknown = |waited_s| {
+        let context = Context { now: asked.saturating_add(Duration::from_secs(waited_s)), ..Story::paid().context() };
+        unknown_upstream(&context, &story.found(None), &story.rules).expect("decided").len()
+    };
+    assert_eq!((unknown(DAY - 1), unknown(DAY)), (0, 1));
+
+    let mut story = Story::paid();
+    story.send("a", "10").expect("granted");
+    story.told("a", Outcome::InDoubt).expect("told");
+    let refund = story.record().refund(&key("a")).expect("there");
+    let overdue =
+        |waited_s| is_overdue(refund, &story.rules, refund.state_at.saturating_add(Duration::from_secs(waited_s)));
+    assert_eq!((overdue(3 * DAY - 1), overdue(3 * DAY)), (false, true));
 }
