@@ -28,6 +28,8 @@ mod records;
 mod replay;
 mod serve;
 mod state;
+#[cfg(all(test, feature = "conformance"))]
+mod tests_group;
 mod token;
 mod view;
 
