@@ -289,6 +289,7 @@ mod tests {
         let refund_key = RefundKey::new("k").expect("valid");
         for one in RefundState::ALL {
             let keys = [-5, 0, 5].map(|micros| state(one, micros, &account, &refund_key));
+            assert_eq!(keys.each_ref().map(|key| Parts::of(&key[1..]).time()), [Some(-5), Some(0), Some(5)]);
             assert!(keys.is_sorted() && keys.iter().all(|key| key.starts_with(&states(one).key())));
             let others = RefundState::ALL.into_iter().filter(|other| *other != one);
             assert!(others.into_iter().all(|other| !keys[0].starts_with(&states(other).key())));
@@ -296,6 +297,15 @@ mod tests {
             assert_eq!((parts.byte(), parts.time()), (Some(state_code(one)), Some(-5)));
             assert_eq!((parts.text().as_deref(), parts.text().as_deref()), (Some("shop-1"), Some("k")));
         }
+    }
+
+    #[test]
+    fn orders_lie_newest_first_and_those_of_one_instant_by_their_names() {
+        let at = |micros, order| time(micros, &OrderId::new(order).expect("valid"));
+        let keys = [at(5, "a"), at(5, "b"), at(0, "a"), at(-5, "a")];
+        assert!(keys.is_sorted());
+        let mut parts = Parts::of(&keys[1]);
+        assert_eq!((keys[1][0], parts.time_down(), parts.text().as_deref()), (TIME, Some(5), Some("b")));
     }
 
     #[test]

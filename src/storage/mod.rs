@@ -30,6 +30,8 @@ mod serve;
 mod state;
 #[cfg(all(test, feature = "conformance"))]
 mod tests_group;
+#[cfg(test)]
+mod tests_view;
 mod token;
 mod view;
 

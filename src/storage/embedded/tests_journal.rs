@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::disk::{Access, Disk, SegmentFile};
-use super::frame::{FRAME_HEADER, Kind, SEGMENT_HEADER};
+use super::frame::{FRAME_HEADER, FrameHeader, Kind, SEGMENT_HEADER};
 use super::journal::Journal;
 use super::segments::{End, Segments};
 use crate::storage::StorageError;
@@ -379,4 +379,47 @@ fn segments_that_do_not_follow_each_other_are_damage_with_their_reason() {
     twice.change(1, HEADERS + 10, &first);
     let why = "frame 1 does not follow frame 1".to_owned();
     assert_eq!(damage(&twice), ("journal/00000001.tbj".to_owned(), HEADERS + 10, why));
+}
+
+#[test]
+fn a_frame_follows_the_one_before_it_by_its_segment_its_number_and_its_hash() {
+    let disk = Memory::default();
+    let mut journal = disk.journal();
+    append(&mut journal, 10, Room::Reserved, 0).expect("appended");
+    let (_, end) = disk.read();
+    let right = FrameHeader { segment: 1, kind: Kind::Commit, number: 2, synced_through: 1, previous: end.chain.hash };
+    let read = |frame: FrameHeader| {
+        disk.change(1, end.offset, &frame.encode(b"second"));
+        disk.segments().frames(1, &mut |_| Ok(())).map(|end| end.chain.number).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(right), Ok(2));
+    for wrong in [
+        FrameHeader { segment: 2, ..right },
+        FrameHeader { number: 3, ..right },
+        FrameHeader { previous: [7; 32], ..right },
+    ] {
+        let refused = read(wrong).expect_err("refused");
+        let why = format!("frame {} does not follow frame 1", wrong.number);
+        assert!(refused.contains(&why) && refused.contains(&format!("byte {}", end.offset)), "{refused}");
+    }
+}
+
+#[test]
+fn a_frame_larger_than_any_segment_so_far_is_taken() {
+    let disk = Memory::default();
+    let mut journal = disk.journal();
+    append(&mut journal, 14 << 20, Room::Reserved, 0).expect("appended");
+    assert_eq!(disk.read().0[0].len(), 14 << 20);
+}
+
+#[test]
+fn a_write_that_a_full_disk_refused_leaves_the_new_segment_to_the_next() {
+    let disk = Memory::default();
+    append(&mut disk.journal(), 1, Room::Reserved, 0).expect("appended");
+    let mut journal = disk.resume(true);
+    disk.0.full.store(true, Ordering::Relaxed);
+    append(&mut journal, SEGMENT, Room::Reserved, 0).expect_err("refused");
+    disk.0.full.store(false, Ordering::Relaxed);
+    append(&mut journal, 1, Room::Reserved, 0).expect("appended");
+    assert_eq!(disk.read().1.segment, 2);
 }
