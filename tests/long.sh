@@ -33,8 +33,8 @@ for part in "$@"; do
                     --exclude 'src/storage/conformance/**' --exclude '**/schedules/**' --minimum-test-timeout 60 \
                     --sharding round-robin --shard "${SHARD:-0/1}" "$@"
             }
-            mutate --no-default-features --features conformance --cargo-test-arg=--lib || [ $? -eq 2 ] || exit 1
-            mutate --iterate --all-features --cargo-test-arg=--test=it -- -- storage:: format:: model:: ledger ;;
+            mutate --no-default-features --features conformance --cargo-arg=--lib || [ $? -eq 2 ] || exit 1
+            mutate --iterate --all-features --cargo-arg=--test=it -- -- storage:: format:: model:: ledger ;;
         *) echo "no part is called $part" >&2; exit 2 ;;
     esac
 done
