@@ -99,6 +99,10 @@ impl Run {
         }
         self.progress(&format!("  {task:?} on the {} disk: {}", disk.name(), groups.concat().join(", ")));
         std::fs::create_dir_all(directory).expect("the run's directory can be written to");
+        if !machine::has_room(directory) {
+            self.samples.take(Said::Note(format!("{task:?} was left out: the disk has less than 4 GiB free")));
+            return false;
+        }
         let children: Vec<_> = groups
             .iter()
             .map(|who| {

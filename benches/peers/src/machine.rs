@@ -47,6 +47,12 @@ pub fn allocated_bytes(directory: &Path) -> u64 {
     bytes
 }
 
+/// Whether the disk under a directory has room for another turn of the fastest contender.
+pub fn has_room(directory: &Path) -> bool {
+    const TURN_BYTES: u64 = 4 << 30;
+    rustix::fs::statvfs(directory).is_ok_and(|disk| disk.f_bavail * disk.f_frsize >= TURN_BYTES)
+}
+
 /// Writes all files below a directory out and drops their pages from the cache: what is read next comes from the disk.
 pub fn forget_pages(directory: &Path) {
     each_file(directory, &mut |path| {

@@ -10,6 +10,7 @@ use tillbook::storage::embedded::Profile;
 use crate::contender::{Mode, Someone};
 use crate::engines::{self, NAMES};
 use crate::ledger::Tillbook;
+use crate::machine::has_room;
 use crate::sample::note;
 
 /// The ledger's name among the contenders.
@@ -107,6 +108,10 @@ impl Stage {
     {
         for opened in &self.open {
             if self.out.contains(&opened.name) {
+                continue;
+            }
+            if !has_room(&opened.directory) {
+                note(format!("a turn of {} at `{work}` was left out: the disk has less than 4 GiB free", opened.name));
                 continue;
             }
             let acting = act(opened.name.clone(), Arc::clone(&opened.someone));

@@ -18,8 +18,10 @@ pub async fn act(job: &Job) {
         opened.someone.hold(Hold { number, key, amount_fen: HOLD_FEN, at_us: workload::day_us(365) }).await;
     }
     opened.someone.settle().await;
+    // What the evening left is put in order once, and must not count for each minute of the night.
+    tokio::time::sleep(job.scale.idle / 4).await;
     let before = written_bytes();
-    // The one wait that is the work itself.
+    // The wait that is the work itself.
     tokio::time::sleep(job.scale.idle).await;
     let hours = job.scale.idle.as_secs_f64() / 3_600.0;
     let written = (written_bytes() - before) as f64 / 1_024.0;
