@@ -48,3 +48,39 @@ impl Bearers {
         self.0.into_iter().filter(move |(_, borne)| kind.is_none_or(|kind| kind == borne))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(id: &str) -> OrderId {
+        OrderId::new(id).expect("valid")
+    }
+
+    #[test]
+    fn who_bears_a_number_is_told_by_its_kind_and_without_one_and_what_is_read_again_is_the_same() {
+        let mut bearers = Bearers::default();
+        bearers.add(&order("a\u{1}b"), "order_sn");
+        bearers.add(&order("b"), "order_sn");
+        bearers.add(&order("b"), "receipt");
+        bearers.add(&order("b"), "receipt");
+        let read = Bearers::decode(&bearers.encode().expect("somebody bears it").bytes()).expect("ours");
+        assert_eq!(read, bearers);
+        let by = |kind| read.clone().by(kind).map(|(order, kind)| format!("{order} {kind}")).collect::<Vec<_>>();
+        assert_eq!(by(None), ["a\u{1}b order_sn", "b order_sn", "b receipt"]);
+        assert_eq!(by(Some("order_sn")), ["a\u{1}b order_sn", "b order_sn"]);
+        assert_eq!(by(Some("order_sn2")), [""; 0]);
+    }
+
+    #[test]
+    fn a_number_that_nobody_bears_any_more_has_no_entry_and_what_is_not_ours_is_refused() {
+        let mut bearers = Bearers::default();
+        bearers.add(&order("a"), "order_sn");
+        bearers.remove(&order("a"), "receipt");
+        let whole = bearers.encode().expect("somebody bears it").bytes().into_owned();
+        assert_eq!(Bearers::decode(&whole[..whole.len() - 1]), None);
+        assert_eq!(Bearers::decode(b"\x02a\0order_sn\0"), None);
+        bearers.remove(&order("a"), "order_sn");
+        assert_eq!(bearers.encode(), None);
+    }
+}

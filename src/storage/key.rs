@@ -257,30 +257,6 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_found_by_its_prefix_with_its_kind_or_without_and_no_other_is() {
-        let account = |name| AccountName::new(name).expect("valid");
-        let (ours, order) = (account("shop-1"), OrderId::new("o").expect("valid"));
-        let of = |account: &AccountName, kind, number| {
-            reference(account, &Reference::new(kind, number).expect("valid"), &order)
-        };
-        let of_any_kind = references(&ours, None, "7");
-        let of_one_kind = references(&ours, Some("order_sn"), "7");
-        for (key, any, one) in [
-            (of(&ours, "order_sn", "7"), true, true),
-            (of(&ours, "order_sn2", "7"), true, false),
-            (of(&ours, "order_sn", "70"), false, false),
-            (of(&account("shop-2"), "order_sn", "7"), false, false),
-            (of(&account("shop-11"), "order_sn", "7"), false, false),
-        ] {
-            assert_eq!((key.starts_with(&of_any_kind), key.starts_with(&of_one_kind)), (any, one), "{key:?}");
-        }
-        let key = of(&ours, "order_sn", "7");
-        let mut parts = Parts::of(&key);
-        let texts: Vec<String> = std::iter::from_fn(|| parts.text()).collect();
-        assert_eq!(texts, ["shop-1", "7", "order_sn", "o"]);
-    }
-
-    #[test]
     fn refunds_of_a_state_lie_together_oldest_first_and_each_in_its_own_place() {
         let account = AccountName::new("shop-1").expect("valid");
         let refund_key = RefundKey::new("k").expect("valid");

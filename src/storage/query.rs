@@ -83,7 +83,7 @@ mod tests {
     use crate::storage::conformance::shop;
 
     fn order(number: i64) -> OrderRecord {
-        let (facts, zero) = (Box::new(shop::facts(number)), Money::ZERO);
+        let (facts, zero) = (Arc::new(shop::facts(number)), Money::ZERO);
         let event = Event::FactsSeen { facts, external: zero, unsettled: zero };
         let (order, account, device) = (shop::order(number), shop::account(), shop::device());
         let entry = Entry { sequence: 1, order, account, version: 1, at: shop::at(0), device, event };
@@ -124,11 +124,11 @@ mod tests {
     #[test]
     fn an_order_is_sorted_by_when_it_was_paid_or_made() {
         let mut record = order(7);
-        record.facts.created_at = Some(shop::at(3));
+        Arc::make_mut(&mut record.facts).created_at = Some(shop::at(3));
         assert_eq!(OrderQuery::time_of(&record), shop::at(7));
-        record.facts.paid_at = None;
+        Arc::make_mut(&mut record.facts).paid_at = None;
         assert_eq!(OrderQuery::time_of(&record), shop::at(3));
-        record.facts.created_at = None;
+        Arc::make_mut(&mut record.facts).created_at = None;
         assert_eq!(OrderQuery::time_of(&record), Timestamp::EPOCH);
     }
 }

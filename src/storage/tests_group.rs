@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::conformance::shop::{at, begin, device, facts, hold, lost, order, refund_now, see, settle, transaction};
 use super::group::{Decided, Group, NotDecided, Room};
-use super::key::{self, Value};
+use super::key;
 use super::lines::Cursor;
 use super::place::Place;
 use super::records::Records;
+use super::value::Value;
 use super::view::{Chunk, Kv};
 use super::{Claims, StorageError, Transaction};
 use crate::domain::{Entry, OrderId, OrderRecord, Outcome};
@@ -111,7 +112,8 @@ fn each_entry_and_the_frame_are_found_where_they_lie() {
     let frame = Place { segment: 3, offset: 1_000, length: bytes.len() as u32, crc: crc32c::crc32c(&bytes) };
     let changes: HashMap<_, _> = decided.changes_at(frame).into_iter().collect();
     for (sequence, (number, version)) in (11..).zip([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4)]) {
-        let place = changes[&key::event(&order(number), version)].clone().and_then(|value| Place::decode(&value));
+        let place =
+            changes[&key::event(&order(number), version)].clone().and_then(|value| Place::decode(&value.bytes()));
         let place = place.expect("kept");
         let from = (place.offset - 1_000) as usize;
         let line = &bytes[from..from + place.length as usize];
@@ -119,7 +121,7 @@ fn each_entry_and_the_frame_are_found_where_they_lie() {
         assert_eq!((entry.sequence, &entry.order, entry.version), (sequence, &order(number), version));
         assert_eq!((place.segment, place.crc, bytes[from + line.len()]), (3, crc32c::crc32c(line), b'\n'));
     }
-    let last = changes[&key::sequence(17)].clone().and_then(|value| Place::decode(&value));
+    let last = changes[&key::sequence(17)].clone().and_then(|value| Place::decode(&value.bytes()));
     assert_eq!(last, Some(frame));
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::key::{Key, Value};
+use super::key::Key;
+use super::value::Value;
 use super::view::{Chunk, Over};
 
 /// Only as far as both layers were read: what lies at the very end of one comes with the next chunk, and once.

@@ -1,8 +1,9 @@
 //! What the backlog hands to the index, and what it counts meanwhile.
 
 use super::{BATCH, Backlog, Progress, Stop};
-use crate::storage::key::{Change, Key, Value};
+use crate::storage::key::{Change, Key};
 use crate::storage::lock::locked;
+use crate::storage::value::Value;
 
 fn change(key: &[u8], value: Option<&[u8]>) -> Change {
     (Key::from(key), value.map(Value::from))
