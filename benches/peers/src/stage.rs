@@ -23,7 +23,7 @@ pub const FLOOR: &str = "append";
 pub const EVERYBODY: [&str; 6] = [LEDGER, FLOOR, NAMES[0], NAMES[1], NAMES[2], NAMES[3]];
 
 /// Those of them that keep an index: all but the floor.
-pub fn indexed<'a>(names: &'a [String]) -> impl Iterator<Item = &'a str> {
+pub fn indexed(names: &[String]) -> impl Iterator<Item = &str> {
     names.iter().map(String::as_str).filter(|name| *name != FLOOR)
 }
 
