@@ -45,9 +45,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_debug_tells_the_size_alone() {
+    fn it_gives_back_its_bytes_and_its_debug_tells_their_size_alone() {
         let body = Body::new("{\"openid\":\"oX\"}".to_owned());
         assert_eq!((format!("{body:?}").as_str(), body.size_bytes()), ("Body(15 bytes)", 15));
+        assert_eq!(body.expose(), b"{\"openid\":\"oX\"}");
         assert_eq!(Body::LIMIT_BYTES, 65_536);
     }
 }

@@ -207,11 +207,23 @@ mod tests {
         ] {
             assert_eq!(RefundKey::new(text).expect_err("refused").to_string(), want);
         }
+        let longest = "12345678901234567890123456789012";
+        assert_eq!(RefundKey::new(longest).map(|key| key.to_string()), Ok(longest.to_owned()));
+    }
+
+    #[test]
+    fn an_order_number_has_up_to_128_bytes() {
+        assert_eq!(check_number(&"7".repeat(128)), Ok(()));
+        for number in ["7".repeat(129), "7".repeat(200)] {
+            let why = check_number(&number).expect_err("refused").to_string();
+            assert_eq!(why, format!("order number {:?} is longer than 128 bytes", "7".repeat(60)));
+        }
     }
 
     #[test]
     fn a_reference_keeps_its_leading_zeros_and_refuses_blanks() {
-        assert_eq!(Reference::new("order_sn", "007").expect("valid").to_string(), "order_sn=007");
+        let reference = Reference::new("order_sn", "007").expect("valid");
+        assert_eq!((reference.to_string(), format!("{reference:?}")), ("order_sn=007".into(), "order_sn=007".into()));
         assert!(Reference::new("order_sn", " 7").is_err());
         assert!(Reference::new("order sn", "7").is_err());
     }

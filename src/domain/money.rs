@@ -217,6 +217,15 @@ mod tests {
             ("5.", Err("\"5.\" is not an amount")),
             ("1.2.3", Err("\"1.2.3\" is not an amount")),
             ("NaN", Err("\"NaN\" is not an amount")),
+            // More digits than a `Decimal` holds.
+            (
+                "100000000000000000000000000000.00",
+                Err("100000000000000000000000000000.00 is beyond 10,000,000,000,000.00 yuan"),
+            ),
+            (
+                "0.00000000000000000000000000001",
+                Err("0.00000000000000000000000000001 has more than two decimal places"),
+            ),
         ] {
             let got = text.parse::<Money>().map(Money::fen).map_err(|e| e.to_string());
             assert_eq!(got, want.map_err(str::to_owned), "{text:?}");
@@ -229,6 +238,18 @@ mod tests {
             let money = Money::from_fen(fen).expect("in range");
             assert_eq!(money.to_string().parse(), Ok(money));
             assert_eq!(Money::from_yuan(money.yuan()), Ok(money));
+        }
+    }
+
+    #[test]
+    fn what_is_written_as_fen_is_read_back_and_what_is_no_amount_is_refused_by_its_yuan() {
+        let stored = serde_json::to_string(&Money(1_250)).expect("written");
+        assert_eq!((stored.as_str(), serde_json::from_str::<Money>(&stored).ok()), ("1250", Some(Money(1_250))));
+        for (fen, want) in
+            [(-1, "-0.01 is negative"), (Money::MAX.0 + 1, "10000000000000.01 is beyond 10,000,000,000,000.00 yuan")]
+        {
+            assert_eq!(Money::from_fen(fen).expect_err("refused").to_string(), want);
+            assert!(serde_json::from_str::<Money>(&fen.to_string()).is_err());
         }
     }
 

@@ -212,3 +212,27 @@ impl fmt::Display for RefundStatus {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{OrderStatus, PaidAtSource, RefundStatus};
+
+    #[test]
+    fn a_refund_status_is_printed_as_the_word_it_is_stored_under() {
+        for status in [RefundStatus::None, RefundStatus::Partial, RefundStatus::Complete] {
+            let stored = serde_json::to_value(status).expect("written");
+            assert_eq!(
+                (stored.as_str(), format!("{status:>8}").trim_start()),
+                (Some(status.as_str()), status.as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_not_known_is_kept_as_it_came() {
+        let status = OrderStatus::from("SETTLING");
+        assert_eq!(status, OrderStatus::Other("SETTLING".to_owned()));
+        assert_eq!((status.as_str(), status.to_string()), ("SETTLING", "SETTLING".to_owned()));
+        assert_eq!(PaidAtSource::default(), PaidAtSource::Upstream);
+    }
+}

@@ -86,3 +86,15 @@ impl Answer {
         Answer { outcome, blocked: None, upstream_refund_no: None, code: None, message: None, ended_at }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome::{Accepted, Blocked, Declined, InDoubt, NotSent, Succeeded};
+
+    #[test]
+    fn an_outcome_is_printed_as_the_word_it_is_stored_under() {
+        for outcome in [NotSent, Blocked, Declined, Accepted, Succeeded, InDoubt] {
+            assert_eq!(serde_json::to_value(outcome).expect("written"), outcome.as_str());
+        }
+    }
+}

@@ -269,7 +269,8 @@ fn is_zero(value: &u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::RefundState;
+    use super::{Money, Refund, RefundKey, RefundState, Requested, Timestamp};
+    use crate::domain::DeviceName;
 
     /// DESIGN's table, retyped: what may follow each state.
     #[test]
@@ -298,5 +299,34 @@ mod tests {
         for state in RefundState::ALL {
             assert_ne!(state.holds(), state.is_final(), "{state}");
         }
+    }
+
+    #[test]
+    fn each_state_has_a_word_of_its_own_in_either_language_and_is_stored_under_it() {
+        for (at, state) in RefundState::ALL.into_iter().enumerate() {
+            assert_eq!(serde_json::to_value(state).expect("written"), state.as_str());
+            assert_eq!(state.to_string(), state.as_str());
+            let before = &RefundState::ALL[..at];
+            assert!(!state.chinese().is_empty() && before.iter().all(|other| other.chinese() != state.chinese()));
+        }
+        let asked = [Requested::All, Requested::Exactly(Money::MAX)].map(|asked| asked.to_string());
+        assert_eq!(asked, ["all", "10000000000000.00"]);
+    }
+
+    /// What an older version never wrote is absent as long as it says nothing, so that old records keep their bytes.
+    #[test]
+    fn a_refund_is_stored_without_what_does_not_apply_to_it_and_with_what_does() {
+        let (key, device) = (RefundKey::new("k"), DeviceName::new("till"));
+        let (key, device) = (key.expect("valid"), device.expect("valid"));
+        let plain = Refund::queued(key, Requested::All, Money::ZERO, device, Timestamp::EPOCH);
+        let full = Refund { awaits_approval: true, fences: 1, probes: 2, ..plain.clone() };
+        let stored = |refund: &Refund| {
+            let json = serde_json::to_value(refund).expect("written");
+            let back: Refund = serde_json::from_value(json.clone()).expect("read");
+            assert_eq!(back, *refund);
+            ["awaits_approval", "fences", "probes"].map(|name| json.get(name).map(ToString::to_string))
+        };
+        assert_eq!(stored(&plain), [None, None, None]);
+        assert_eq!(stored(&full), ["true", "1", "2"].map(|text| Some(text.to_owned())));
     }
 }

@@ -242,3 +242,18 @@ fn list(orders: &[(OrderId, String)]) -> String {
 fn asked_text(asked: &Option<Money>) -> String {
     asked.map_or_else(|| "all".to_owned(), |amount| amount.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_names_several_orders_is_asked_back_with_each_of_them() {
+        let order = |id: &str, kind: &str| (OrderId::new(id).expect("valid"), kind.to_owned());
+        let account = AccountName::new("shop-1").expect("valid");
+        let orders = vec![order("fubei:m:1", "order_sn"), order("fubei:m:2", "trade_no")];
+        let asked = Rejection::AmbiguousReference { account, wanted: "7".to_owned(), orders };
+        let want = "7 names 2 orders of account shop-1: fubei:m:1 (as order_sn), fubei:m:2 (as trade_no)";
+        assert_eq!(asked.to_string(), want);
+    }
+}

@@ -88,6 +88,8 @@ mod tests {
         let paid = Timestamp::from_unix_seconds(1_496_325_236).expect("in range");
         assert_eq!(paid.beijing(), "2017-06-01 21:53:56");
         assert_eq!(paid.to_string(), "2017-06-01T13:53:56Z");
+        assert_eq!((paid.unix_seconds(), paid.unix_microseconds()), (1_496_325_236, 1_496_325_236_000_000));
+        assert_eq!(Timestamp::from(paid.to_jiff()), paid);
         assert_eq!(paid.saturating_add(Duration::from_secs(2)).since(paid).as_secs(), 2);
         assert_eq!(paid.since(paid.saturating_add(Duration::from_secs(2))), Duration::ZERO);
     }

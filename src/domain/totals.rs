@@ -150,5 +150,11 @@ mod tests {
         assert_eq!(amounts(50, None), [vec![20, 30]]);
         assert_eq!(amounts(25, None), Vec::<Vec<i64>>::new());
         assert_eq!(amounts(0, None), Vec::<Vec<i64>>::new());
+        // Sixteen candidates are tried, and no more.
+        for (many, sets) in [(16, 1), (17, 0)] {
+            let ones: Vec<Refund> = (0..many).map(|_| refund(1)).collect();
+            let question = Question { open: fen(many), candidates: ones.iter().collect(), room: None };
+            assert_eq!(question.sets().len(), sets, "{many}");
+        }
     }
 }

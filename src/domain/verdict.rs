@@ -53,3 +53,16 @@ impl fmt::Display for Verdict {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict::{Declined, Release, Resend, Reversed, Succeeded};
+
+    #[test]
+    fn a_verdict_is_printed_as_the_word_it_is_stored_under() {
+        for verdict in [Succeeded, Declined, Resend, Release, Reversed] {
+            assert_eq!(serde_json::to_value(verdict).expect("written"), verdict.as_str());
+            assert_eq!(verdict.to_string(), verdict.as_str());
+        }
+    }
+}

@@ -172,3 +172,32 @@ fn order_of(key: &[u8], value: Option<&Value>) -> Option<OrderId> {
     };
     OrderId::new(order).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{AccountName, Reference, RefundKey, RefundState};
+
+    #[test]
+    fn an_entry_of_any_kind_has_a_name_and_tells_its_order() {
+        let account = AccountName::new("shop-1").expect("valid");
+        let (order, refund) = (OrderId::new("o").expect("valid"), RefundKey::new("k").expect("valid"));
+        let reference = Reference::new("order_sn", "7").expect("valid");
+        let (empty, named): (Value, Value) = (Value::from([]), Value::from(*b"o"));
+        for (key, value, name, of) in [
+            (key::record(&order, 1), &empty, "the record", Some(&order)),
+            (key::reference(&account, &reference, &order), &empty, "an entry for a reference", Some(&order)),
+            (key::refund(&account, &refund), &named, "an entry for a refund key", Some(&order)),
+            (key::time(5, &order), &empty, "the entry by time", Some(&order)),
+            (key::state(RefundState::Queued, 5, &account, &refund), &named, "an entry by refund state", Some(&order)),
+            (key::event(&order, 3), &empty, "the place of an event", Some(&order)),
+            (key::sequence(3), &empty, "the place of a frame", None),
+            (key::cursor("orders", 0), &empty, "a cursor", None),
+            (Arc::from(*b"?"), &empty, "an unknown entry", None),
+        ] {
+            assert_eq!((name_of(&key), order_of(&key, Some(value)).as_ref()), (name, of), "{key:?}");
+        }
+    }
+}

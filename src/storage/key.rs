@@ -257,6 +257,55 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_found_by_its_prefix_with_its_kind_or_without_and_no_other_is() {
+        let account = |name| AccountName::new(name).expect("valid");
+        let (ours, order) = (account("shop-1"), OrderId::new("o").expect("valid"));
+        let of = |account: &AccountName, kind, number| {
+            reference(account, &Reference::new(kind, number).expect("valid"), &order)
+        };
+        let of_any_kind = references(&ours, None, "7");
+        let of_one_kind = references(&ours, Some("order_sn"), "7");
+        for (key, any, one) in [
+            (of(&ours, "order_sn", "7"), true, true),
+            (of(&ours, "order_sn2", "7"), true, false),
+            (of(&ours, "order_sn", "70"), false, false),
+            (of(&account("shop-2"), "order_sn", "7"), false, false),
+            (of(&account("shop-11"), "order_sn", "7"), false, false),
+        ] {
+            assert_eq!((key.starts_with(&of_any_kind), key.starts_with(&of_one_kind)), (any, one), "{key:?}");
+        }
+        let key = of(&ours, "order_sn", "7");
+        let mut parts = Parts::of(&key);
+        let texts: Vec<String> = std::iter::from_fn(|| parts.text()).collect();
+        assert_eq!(texts, ["shop-1", "7", "order_sn", "o"]);
+    }
+
+    #[test]
+    fn refunds_of_a_state_lie_together_oldest_first_and_each_in_its_own_place() {
+        let account = AccountName::new("shop-1").expect("valid");
+        let refund_key = RefundKey::new("k").expect("valid");
+        for one in RefundState::ALL {
+            let keys = [-5, 0, 5].map(|micros| state(one, micros, &account, &refund_key));
+            assert_eq!(keys.each_ref().map(|key| Parts::of(&key[1..]).time()), [Some(-5), Some(0), Some(5)]);
+            assert!(keys.is_sorted() && keys.iter().all(|key| key.starts_with(&states(one).key())));
+            let others = RefundState::ALL.into_iter().filter(|other| *other != one);
+            assert!(others.into_iter().all(|other| !keys[0].starts_with(&states(other).key())));
+            let mut parts = Parts::of(&keys[0]);
+            assert_eq!((parts.byte(), parts.time()), (Some(state_code(one)), Some(-5)));
+            assert_eq!((parts.text().as_deref(), parts.text().as_deref()), (Some("shop-1"), Some("k")));
+        }
+    }
+
+    #[test]
+    fn orders_lie_newest_first_and_those_of_one_instant_by_their_names() {
+        let at = |micros, order| time(micros, &OrderId::new(order).expect("valid"));
+        let keys = [at(5, "a"), at(5, "b"), at(0, "a"), at(-5, "a")];
+        assert!(keys.is_sorted());
+        let mut parts = Parts::of(&keys[1]);
+        assert_eq!((keys[1][0], parts.time_down(), parts.text().as_deref()), (TIME, Some(5), Some("b")));
+    }
+
+    #[test]
     fn the_end_of_a_prefix_is_past_all_its_keys() {
         assert_eq!(&*end_of(&[b'a', 0xff, 0xff]), b"b");
         assert_eq!(&*end_of(b"ab\0"), b"ab\x01");

@@ -29,6 +29,10 @@ mod records;
 mod replay;
 mod serve;
 mod state;
+#[cfg(all(test, feature = "conformance"))]
+mod tests_group;
+#[cfg(test)]
+mod tests_view;
 mod token;
 mod value;
 mod view;

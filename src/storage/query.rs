@@ -75,3 +75,60 @@ pub struct DueRefund {
     /// Its key.
     pub key: RefundKey,
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use super::*;
+    use crate::domain::{AccountName, ChainHash, Entry, Event, RefundStatus};
+    use crate::storage::conformance::shop;
+
+    fn order(number: i64) -> OrderRecord {
+        let (facts, zero) = (Box::new(shop::facts(number)), Money::ZERO);
+        let event = Event::FactsSeen { facts, external: zero, unsettled: zero };
+        let (order, account, device) = (shop::order(number), shop::account(), shop::device());
+        let entry = Entry { sequence: 1, order, account, version: 1, at: shop::at(0), device, event };
+        OrderRecord::apply(None, &entry, ChainHash::START).expect("a first event")
+    }
+
+    /// An order of 80.00 yuan, paid by WeChat at second 1, of which nothing was refunded.
+    #[test]
+    fn an_order_is_asked_for_if_all_that_is_asked_fits_it() {
+        let record = order(1);
+        let wanted = |change: &dyn Fn(&mut OrderQuery)| {
+            let mut query = OrderQuery::default();
+            change(&mut query);
+            query.wants(&record)
+        };
+        assert!(wanted(&|_| {}));
+        let other = AccountName::new("shop-2").expect("valid");
+        let (paid, fen) = (record.facts.status.clone(), shop::fen);
+        let (wechat, alipay) = (Some(PaymentMethod::Wechat), Some(PaymentMethod::Alipay));
+        assert!(wanted(&|query| query.account = Some(shop::account())));
+        assert!(!wanted(&|query| query.account = Some(other.clone())));
+        assert!(wanted(&|query| query.status = Some(paid.clone())));
+        assert!(!wanted(&|query| query.status = Some(OrderStatus::Closed)));
+        assert!(wanted(&|query| query.refund_status = Some(RefundStatus::None)));
+        assert!(!wanted(&|query| query.refund_status = Some(RefundStatus::Partial)));
+        assert!(wanted(&|query| query.payment_method = wechat.clone()));
+        assert!(!wanted(&|query| query.payment_method = alipay.clone()));
+        assert!(wanted(&|query| query.amount = Some(fen(8000))));
+        assert!(!wanted(&|query| query.amount = Some(fen(8001))));
+        // From the instant itself, up to the one before the end.
+        let times = [0, 1, 2].map(|second| Some(shop::at(second)));
+        assert_eq!(times.map(|from| wanted(&|query| query.from = from)), [true, true, false]);
+        assert_eq!(times.map(|to| wanted(&|query| query.to = to)), [false, false, true]);
+        // One thing that does not fit is enough.
+        assert!(!wanted(&|query| (query.amount, query.from) = (Some(fen(8000)), times[2])));
+    }
+
+    #[test]
+    fn an_order_is_sorted_by_when_it_was_paid_or_made() {
+        let mut record = order(7);
+        record.facts.created_at = Some(shop::at(3));
+        assert_eq!(OrderQuery::time_of(&record), shop::at(7));
+        record.facts.paid_at = None;
+        assert_eq!(OrderQuery::time_of(&record), shop::at(3));
+        record.facts.created_at = None;
+        assert_eq!(OrderQuery::time_of(&record), Timestamp::EPOCH);
+    }
+}

@@ -122,8 +122,8 @@ pub(super) fn next_slot(record: &OrderRecord, rules: &Rules, now: Timestamp) -> 
     let last = record.refunds.iter().filter_map(|refund| refund.sent_at).max();
     match last {
         // A clock that was set back must not make a refund wait for years.
-        Some(last) if !interval.is_zero() => last.saturating_add(interval).min(now.saturating_add(interval)).max(now),
-        _ => now,
+        Some(last) => last.saturating_add(interval).min(now.saturating_add(interval)).max(now),
+        None => now,
     }
 }
 

@@ -181,6 +181,10 @@ mod story;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_evidence;
+#[cfg(test)]
+mod tests_limits;
+#[cfg(test)]
 mod tests_settle;
 #[cfg(test)]
 mod tests_totals;

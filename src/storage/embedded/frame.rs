@@ -220,14 +220,37 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_may_begin_where_its_segment_its_length_and_its_blanks_fit() {
+        let bytes = FRAME.encode(b"payload");
+        assert_eq!(FrameHeader::payload_length(&bytes), 7);
+        assert!(FrameHeader::plausible(&bytes, 3) && FrameHeader::plausible(&[bytes.clone(), vec![9]].concat(), 3));
+        assert!(!FrameHeader::plausible(&bytes, 2), "another segment's");
+        assert!(!FrameHeader::plausible(&bytes[..bytes.len() - 1], 3), "longer than what there is");
+        assert!(!FrameHeader::plausible(&bytes[..FRAME_HEADER - 1], 3));
+        for (at, byte) in [(0, 0), (0, 8), (13, 1), (14, 1), (15, 1)] {
+            let mut other = bytes.clone();
+            other[at] = byte;
+            assert!(!FrameHeader::plausible(&other, 3), "{byte} at {at}");
+        }
+    }
+
+    #[test]
     fn a_header_is_blank_bad_newer_or_right() {
         let header = SegmentHeader { segment: 2, ledger: [1; 16], first_frame: 5, previous: [4; 32] };
         let mut bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
         assert_eq!(SegmentHeader::decode(&[0; 100]), Err(HeaderFault::Blank));
+        assert_eq!(SegmentHeader::decode(&[0; 50]), Err(HeaderFault::Blank));
         assert_eq!(SegmentHeader::decode(&bytes[..50]), Err(HeaderFault::Bad));
         bytes[8] = 2;
         assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::Newer(2)));
+        bytes[0] ^= 1;
+        assert_eq!(
+            SegmentHeader::decode(&bytes),
+            Err(HeaderFault::Bad),
+            "another program's file has no version of ours"
+        );
+        bytes[0] ^= 1;
         bytes[8] = 1;
         bytes[40] ^= 1;
         assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::Bad));

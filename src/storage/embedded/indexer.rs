@@ -181,3 +181,6 @@ fn take_in(reader: &Reader, index: &Index, changes: &[Change], progress: Progres
     index.reached(progress.sequence);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

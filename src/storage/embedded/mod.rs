@@ -60,6 +60,8 @@ mod segments;
 mod simulated;
 mod survey;
 mod tail;
+#[cfg(test)]
+mod tests_journal;
 mod tree;
 mod writer;
 

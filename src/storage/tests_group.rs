@@ -1,0 +1,145 @@
+//! What a group of commands that share a write tells about it: its places, its room, and how many refunds it sends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::conformance::shop::{at, begin, device, facts, hold, lost, order, refund_now, see, settle, transaction};
+use super::group::{Decided, Group, NotDecided, Room};
+use super::key::{self, Value};
+use super::lines::Cursor;
+use super::place::Place;
+use super::records::Records;
+use super::view::{Chunk, Kv};
+use super::{Claims, StorageError, Transaction};
+use crate::domain::{Entry, OrderId, OrderRecord, Outcome};
+
+/// What is durable: some records, and no names.
+#[derive(Default)]
+struct Known(HashMap<OrderId, Arc<OrderRecord>>);
+
+impl Kv for Known {
+    fn get(&self, _: &[u8]) -> Result<Option<Value>, StorageError> {
+        Ok(None)
+    }
+
+    fn range(&self, _: &[u8], _: &[u8], _: usize) -> Result<Chunk, StorageError> {
+        Ok(Chunk::default())
+    }
+}
+
+impl Records for Known {
+    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+        Ok(self.0.get(order).cloned())
+    }
+}
+
+fn told(decided: Result<super::Committed, NotDecided>) -> Result<usize, String> {
+    match decided {
+        Ok(committed) => Ok(committed.entries.len()),
+        Err(NotDecided::NoRoom) => Err("no room".to_owned()),
+        Err(NotDecided::Refused(refusal)) => Err(refusal.to_string()),
+        Err(NotDecided::Failed(error)) => Err(error.to_string()),
+    }
+}
+
+fn cursor(name: &str, value: &str) -> Cursor {
+    Cursor { name: name.to_owned(), value: value.to_owned() }
+}
+
+/// Two orders, each with a refund that is being sent: seven entries after sequence 10.
+fn two_being_sent() -> Decided {
+    let (known, device) = (Known::default(), device());
+    let mut group = Group::new(&known, &device, 10, Room::Free);
+    for (transaction, entries) in [
+        (see(facts(1)), 1),
+        (hold(&order(1), "a", 1_000), 1),
+        (begin(1, "a"), 1),
+        (see(facts(2)), 1),
+        (refund_now(2, "b", 1_000), 3),
+    ] {
+        assert_eq!(told(group.decide(&mut { transaction })), Ok(entries));
+    }
+    group.finish()
+}
+
+#[test]
+fn what_begins_an_attempt_needs_free_space_and_what_ends_it_has_its_own() {
+    let decided = two_being_sent();
+    assert_eq!((decided.sequence, decided.sending, decided.room), (17, 2, Room::Free));
+    let known = Known(decided.records.into_iter().map(|record| (record.id.clone(), record)).collect());
+
+    let device = device();
+    let mut group = Group::new(&known, &device, 17, Room::Reserved);
+    let no_room = Err("no room".to_owned());
+    assert_eq!(told(group.decide(&mut hold(&order(1), "c", 100))), no_room);
+    assert_eq!(told(group.decide(&mut see(facts(3)))), no_room);
+    assert!(matches!(group.put_cursor(&cursor("orders", "7")), Err(NotDecided::NoRoom)));
+    assert_eq!(told(group.decide(&mut settle(&order(1), "a", Outcome::Succeeded))), Ok(1));
+    assert_eq!(told(group.decide(&mut lost(&order(2), "b"))), Ok(1));
+    let decided = group.finish();
+    assert_eq!((decided.sequence, decided.sending, decided.room), (19, -2, Room::Reserved));
+    assert_eq!(decided.payload.entries.len(), 2);
+
+    // An end together with anything else is as any other write.
+    let mut group = Group::new(&known, &device, 17, Room::Free);
+    assert_eq!(told(group.decide(&mut settle(&order(1), "a", Outcome::Succeeded))), Ok(1));
+    assert!(group.put_cursor(&cursor("orders", "7")).is_ok());
+    let decided = group.finish();
+    assert_eq!((decided.sequence, decided.sending, decided.room), (18, -1, Room::Free));
+}
+
+#[test]
+fn a_cursor_that_is_what_it_was_is_not_written_again() {
+    let (known, device) = (Known::default(), device());
+    let mut group = Group::new(&known, &device, 0, Room::Free);
+    for value in ["7", "7", "8"] {
+        assert!(group.put_cursor(&cursor("orders", value)).is_ok());
+    }
+    let mut decided = group.finish();
+    let want = "{\"cursor\":\"orders\",\"value\":\"7\"}\n{\"cursor\":\"orders\",\"value\":\"8\"}\n";
+    assert_eq!(String::from_utf8(decided.payload.bytes.clone()).expect("text"), want);
+    // A frame of cursors alone bears no sequence.
+    let place = Place { segment: 1, offset: 144, length: 0, crc: 0 };
+    let keys: Vec<u8> = decided.changes_at(place).iter().map(|(key, _)| key[0]).collect();
+    assert_eq!((decided.sequence, keys), (0, vec![key::CURSOR]));
+}
+
+#[test]
+fn each_entry_and_the_frame_are_found_where_they_lie() {
+    let mut decided = two_being_sent();
+    let bytes = decided.payload.bytes.clone();
+    let frame = Place { segment: 3, offset: 1_000, length: bytes.len() as u32, crc: crc32c::crc32c(&bytes) };
+    let changes: HashMap<_, _> = decided.changes_at(frame).into_iter().collect();
+    for (sequence, (number, version)) in (11..).zip([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4)]) {
+        let place = changes[&key::event(&order(number), version)].clone().and_then(|value| Place::decode(&value));
+        let place = place.expect("kept");
+        let from = (place.offset - 1_000) as usize;
+        let line = &bytes[from..from + place.length as usize];
+        let entry: Entry = serde_json::from_slice(line).expect("an entry");
+        assert_eq!((entry.sequence, &entry.order, entry.version), (sequence, &order(number), version));
+        assert_eq!((place.segment, place.crc, bytes[from + line.len()]), (3, crc32c::crc32c(line), b'\n'));
+    }
+    let last = changes[&key::sequence(17)].clone().and_then(|value| Place::decode(&value));
+    assert_eq!(last, Some(frame));
+}
+
+#[test]
+fn a_decision_that_panics_is_an_error_with_its_words() {
+    let panicking = |panic: fn()| -> Transaction {
+        transaction(&order(1), at(0), Claims::default(), move |_, _| {
+            panic();
+            Ok(Vec::new())
+        })
+    };
+    let (known, device) = (Known::default(), device());
+    for (panic, words) in [
+        ((|| panic!("a text")) as fn(), "a text"),
+        (|| panic!("{} of words", "text"), "text of words"),
+        (|| std::panic::panic_any(7), "without words"),
+    ] {
+        let mut group = Group::new(&known, &device, 0, Room::Free);
+        let failed = group.decide(&mut panicking(panic));
+        let Err(NotDecided::Failed(StorageError::Poisoned { why })) = failed else { panic!("not failed: {words}") };
+        assert_eq!(why, format!("a decision panicked: {words}"));
+    }
+}
