@@ -53,6 +53,13 @@ pub fn has_room(directory: &Path) -> bool {
     rustix::fs::statvfs(directory).is_ok_and(|disk| disk.f_bavail * disk.f_frsize >= TURN_BYTES)
 }
 
+/// Has the system write out what it holds back for the disk under a directory.
+pub fn quiet_disk(directory: &Path) {
+    if let Ok(directory) = File::open(directory) {
+        let _ = rustix::fs::syncfs(&directory);
+    }
+}
+
 /// Writes all files below a directory out and drops their pages from the cache: what is read next comes from the disk.
 pub fn forget_pages(directory: &Path) {
     each_file(directory, &mut |path| {

@@ -1,5 +1,5 @@
-//! The ledger and its peers under the same work: `cargo run --release`, some forty minutes on a machine that does
-//! nothing else; `--quick` to see that all of it runs.
+//! The ledger and its peers under the same work: `cargo run --release`, about an hour on a machine that does nothing
+//! else; `--quick` to see that all of it runs.
 //!
 //! `contender.rs` says what a contender does, `engines` has the peers, `works` what is measured, `goals.rs` what the
 //! ledger was meant to reach, `report.rs` and `charts.rs` what is written. Start reading at `works/mod.rs`.
@@ -53,6 +53,9 @@ struct Arguments {
     /// Turns of each contender
     #[arg(long)]
     rounds: Option<u64>,
+    /// Orders at which contenders are opened after a kill, from few to many; a million takes each of them minutes
+    #[arg(long, value_delimiter = ',', value_name = "ORDERS")]
+    sizes: Vec<u64>,
     /// A year of 730,000 orders instead of 200,000
     #[arg(long)]
     year: bool,
@@ -75,6 +78,10 @@ impl Arguments {
         };
         scale.orders = self.orders.unwrap_or(scale.orders);
         scale.rounds = self.rounds.unwrap_or(scale.rounds).max(1);
+        if !self.sizes.is_empty() {
+            scale.sizes.clone_from(&self.sizes);
+            scale.sizes.sort_unstable();
+        }
         if self.year {
             scale.year = 730_000;
         }

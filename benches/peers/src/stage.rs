@@ -10,7 +10,7 @@ use tillbook::storage::embedded::Profile;
 use crate::contender::{Mode, Someone};
 use crate::engines::{self, NAMES};
 use crate::ledger::Tillbook;
-use crate::machine::has_room;
+use crate::machine::{has_room, quiet_disk};
 use crate::sample::note;
 
 /// The ledger's name among the contenders.
@@ -23,7 +23,7 @@ pub const FLOOR: &str = "append";
 pub const EVERYBODY: [&str; 6] = [LEDGER, FLOOR, NAMES[0], NAMES[1], NAMES[2], NAMES[3]];
 
 /// Those of them that keep an index: all but the floor.
-pub fn indexed<'a>(names: &'a [String]) -> impl Iterator<Item = &'a str> {
+pub fn indexed(names: &[String]) -> impl Iterator<Item = &str> {
     names.iter().map(String::as_str).filter(|name| *name != FLOOR)
 }
 
@@ -114,6 +114,8 @@ impl Stage {
                 note(format!("a turn of {} at `{work}` was left out: the disk has less than 4 GiB free", opened.name));
                 continue;
             }
+            // What the one before left in the system's cache is not this one's to wait for.
+            tokio::task::block_in_place(|| quiet_disk(&opened.directory));
             let acting = act(opened.name.clone(), Arc::clone(&opened.someone));
             if guarded(work, &opened.name, acting).await.is_none() {
                 self.out.insert(opened.name.clone());

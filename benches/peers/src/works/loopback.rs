@@ -154,7 +154,7 @@ pub async fn act(job: &Job) {
         gateway.taken();
         let (mut whole, mut share, mut calls, cpu) = (latencies(), latencies(), 0, cpu_time());
         for order in ledger_orders {
-            let key = RefundKey::new(&format!("till3-{round}-{order}")).expect("a key");
+            let key = RefundKey::new(format!("till3-{round}-{order}")).expect("a key");
             let request = RefundRequest::new(account.clone(), Wanted::from(native(order)), Requested::All, key);
             let since = Instant::now();
             let refunded = ledger.refund(request).await.expect("no rule refuses it");
