@@ -56,6 +56,7 @@ impl<T: DeserializeOwned> Rows<T> {
     }
 }
 
+#[cfg(any(feature = "hydrogen", feature = "trade_order"))] // Fubei lists no orders
 impl<T> Rows<T> {
     /// Each row with its body.
     pub(crate) fn with_bodies(self) -> Rows<(T, Option<Body>)> {
