@@ -19,7 +19,9 @@ for part in "$@"; do
         simulation) TILLBOOK_SIMULATE_S=$((60 * minutes)) \
             cargo test --release --all-features --test simulation -- --nocapture seeded:: ;;
         kills) it ledger_kill:: storage::kill:: ;;
-        matrix | drain | model | attempts) it "$part::" ;;
+        matrix | drain | model) it "$part::" ;;
+        attempts) CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_DEV_DEBUG=0 \
+            cargo test --all-features --target-dir target/long --test it -- --nocapture attempts:: ;;
         cuts) tests/power-cut/run.sh ;;
         fuzz) TILLBOOK_FUZZ_MINUTES="$minutes" cargo test --all-features --test fuzz -- --nocapture ;;
         schedules) RUSTFLAGS="--cfg shuttle" TILLBOOK_SCHEDULES="${SCHEDULES:-100000}" \
