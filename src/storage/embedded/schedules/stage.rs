@@ -23,6 +23,7 @@ use crate::storage::key::{Change, Key};
 use crate::storage::lock::{Mutex, RwLock, locked};
 use crate::storage::place::History;
 use crate::storage::reader::Reader;
+use crate::storage::value::Value;
 use crate::storage::view::{Base, Chunk, Kv, View};
 
 /// Files in memory; each touch of one is a place at which somebody else may have a turn.
