@@ -137,7 +137,10 @@ async fn round(ledger: &Ledger, orders: &[Reference], most: u64, told: &Arc<Told
                     let name = format!("{}-{}", order.number, caller / 2);
                     match ledger.refund(request(order, &name, "1")).await {
                         Ok(refunded) => {
-                            assert_eq!(refunded.refund.state, RefundState::Succeeded, "{name}");
+                            let state = refunded.refund.state;
+                            // Asked for again while it is being sent, a refund is answered as it stands.
+                            let under_way = refunded.replayed && state == RefundState::Sending;
+                            assert!(under_way || state == RefundState::Succeeded, "{name}: {state:?}");
                             let counted = if refunded.replayed { &told.replayed } else { &told.refunded };
                             counted.fetch_add(1, Ordering::Relaxed);
                         }
