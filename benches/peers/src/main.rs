@@ -32,6 +32,10 @@ use child::Run;
 use scale::Scale;
 use works::Work;
 
+/// What the ledger's own binary has; for all who allocate by Rust's means.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Gives the ledger and what a user would pick instead the same work, and writes how they compare.
 #[derive(Parser)]
 struct Arguments {

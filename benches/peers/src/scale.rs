@@ -25,7 +25,7 @@ pub struct Scale {
     pub idle: Duration,
     /// Sizes at which contenders are opened after a kill; each is reached from the one before.
     pub sizes: Vec<u64>,
-    /// Callers hold for so long before the kill.
+    /// Callers hold for so long before the kill: some thousands of refunds, whoever is asked.
     pub before_kill: Duration,
     /// Orders of the simulated year.
     pub year: u64,
@@ -48,7 +48,7 @@ impl Scale {
             lookups: 30_000,
             idle: Duration::from_secs(60),
             sizes: vec![20_000, 200_000, 1_000_000],
-            before_kill: Duration::from_secs(2),
+            before_kill: Duration::from_millis(250),
             year: 200_000,
             loads: [20_000, 200_000],
             refunds: 300,
