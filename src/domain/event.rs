@@ -150,6 +150,23 @@ impl Event {
             Event::RefundCanceled { .. } => "refund_canceled",
         }
     }
+
+    /// The facts that it brings, which are the order's from then on.
+    #[must_use]
+    pub fn facts(&self) -> Option<&Arc<Facts>> {
+        match self {
+            Event::OrderRecorded { facts, .. } | Event::FactsSeen { facts, .. } => Some(facts),
+            Event::RefundHeld { .. }
+            | Event::AttemptStarted { .. }
+            | Event::Answered { .. }
+            | Event::Probed { .. }
+            | Event::Judged { .. }
+            | Event::RefundApproved { .. }
+            | Event::AttemptLost { .. }
+            | Event::RefundToReview { .. }
+            | Event::RefundCanceled { .. } => None,
+        }
+    }
 }
 
 /// The 32-byte BLAKE3 hash that ends an order's chain so far.

@@ -172,6 +172,11 @@ impl Facts {
         self.references.iter().map(|(kind, number)| Reference { kind: kind.clone(), number: number.clone() })
     }
 
+    /// Whether the order bears that number by its kind.
+    pub(crate) fn bear(&self, reference: &Reference) -> bool {
+        self.references.get(&reference.kind) == Some(&reference.number)
+    }
+
     /// Whether the two say the same, whenever they were asked for.
     #[must_use]
     pub fn same_content(&self, other: &Facts) -> bool {

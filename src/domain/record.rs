@@ -148,7 +148,7 @@ impl OrderRecord {
 
     /// The empty record before the order's first event.
     fn first(entry: &Entry) -> Result<OrderRecord, BrokenHistory> {
-        let (Event::OrderRecorded { facts, .. } | Event::FactsSeen { facts, .. }) = &entry.event else {
+        let Some(facts) = entry.event.facts() else {
             return Err(BrokenHistory::new(entry, "an order cannot begin with it"));
         };
         Ok(OrderRecord {

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::key::{Builder, Parts};
+use super::key::{self, Builder, Change, Parts};
 use super::value::Value;
-use crate::domain::OrderId;
+use crate::domain::{OrderId, OrderRecord, Reference};
 
 /// The first byte of a value.
 const BEARERS: u8 = 1;
@@ -39,8 +39,31 @@ impl Bearers {
         self.0.insert((order.clone(), kind.to_owned()));
     }
 
-    pub(crate) fn remove(&mut self, order: &OrderId, kind: &str) {
+    fn remove(&mut self, order: &OrderId, kind: &str) {
         self.0.remove(&(order.clone(), kind.to_owned()));
+    }
+
+    /// Whether several orders bear it by that kind.
+    fn are_several(&self, kind: &str) -> bool {
+        self.0.iter().filter(|(_, borne)| borne == kind).count() > 1
+    }
+
+    /// An order gains a number (`true`) or no longer bears it; tells what changes in the index.
+    ///
+    /// Told once more, as after a kill, it tells all of it again.
+    pub(crate) fn rename(&mut self, order: &OrderRecord, reference: &Reference, gained: bool) -> Vec<Change> {
+        let Reference { kind, number } = reference;
+        let before = self.are_several(kind);
+        match gained {
+            true => self.add(&order.id, kind),
+            false => self.remove(&order.id, kind),
+        }
+        let mut changes = vec![(key::reference(&order.account, number), self.encode())];
+        let after = self.are_several(kind);
+        if before || after {
+            changes.push((key::contested(&order.account, kind, number), after.then(|| Value::from([]))));
+        }
+        changes
     }
 
     /// All of them, or those by one kind.
@@ -49,9 +72,13 @@ impl Bearers {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "conformance"))]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::{ChainHash, Entry, Event, Money};
+    use crate::storage::conformance::shop;
 
     fn order(id: &str) -> OrderId {
         OrderId::new(id).expect("valid")
@@ -82,5 +109,32 @@ mod tests {
         assert_eq!(Bearers::decode(b"\x02a\0order_sn\0"), None);
         bearers.remove(&order("a"), "order_sn");
         assert_eq!(bearers.encode(), None);
+    }
+
+    #[test]
+    fn a_number_is_contested_as_long_as_several_orders_bear_it_by_one_kind() {
+        let record = |number: i64| {
+            let (facts, zero) = (Arc::new(shop::facts(number)), Money::ZERO);
+            let event = Event::FactsSeen { facts, external: zero, unsettled: zero };
+            let (order, account, device) = (shop::order(number), shop::account(), shop::device());
+            let entry = Entry { sequence: 1, order, account, version: 1, at: shop::at(0), device, event };
+            OrderRecord::apply(None, &entry, ChainHash::START).expect("a first event")
+        };
+        let (one, two) = (record(1), record(2));
+        let by = |kind: &str| Reference { kind: kind.to_owned(), number: "7".to_owned() };
+        let mark = key::contested(&shop::account(), "order_sn", "7");
+        let mut bearers = Bearers::default();
+        let mut marked = |order: &OrderRecord, kind: &str, gained: bool| {
+            let changes = bearers.rename(order, &by(kind), gained);
+            assert_eq!(changes[0], (key::reference(&shop::account(), "7"), bearers.encode()));
+            changes[1..].iter().map(|(key, value)| (*key == mark, value.is_some())).collect::<Vec<_>>()
+        };
+        assert_eq!(marked(&one, "order_sn", true), []);
+        assert_eq!(marked(&two, "receipt", true), []);
+        // Told twice, as when frames are replayed over an index that is ahead of its checkpoint.
+        assert_eq!([(); 2].map(|()| marked(&two, "order_sn", true)), [[(true, true)], [(true, true)]]);
+        assert_eq!(marked(&one, "order_sn", false), [(true, false)]);
+        assert_eq!(marked(&one, "order_sn", false), []);
+        assert_eq!(marked(&two, "order_sn", false), []);
     }
 }

@@ -118,24 +118,24 @@ fn difference(recomputed: &Recomputed<'_>, reader: &Reader, key: &Key, kept: Opt
         (false, _) => "is there, and no event accounts for it",
     };
     let known = order.as_ref().and_then(|order| recomputed.orders.get(order));
-    let record = known.and_then(|order| order.record.as_ref());
-    let money = match (key.first(), record) {
-        (Some(&key::RECORD), Some(record)) => differing(record, reader),
+    let known = known.and_then(|order| order.kept.as_ref());
+    let money = match (key.first(), known) {
+        (Some(&key::RECORD), Some(known)) => differing(&known.record, reader),
         (Some(&key::RECORD), None) => Some("no such order was ever recorded".to_owned()),
         (Some(&key::REFUND), _) => Some("a repeated refund key may be taken for a new one".to_owned()),
         _ => None,
     };
-    let last = known.and_then(|order| order.places.last());
+    let last = known.and_then(|known| known.trail.places().last());
     let position = last.map(|place| reader.history.describe(*place));
     Difference { order, sequence: None, position, what: format!("{} {how}", name_of(key)), money, advice: REBUILD }
 }
 
 /// How the amounts of a record that is kept differ from those that its events make; `None`: they do not.
 fn differing(says: &OrderRecord, reader: &Reader) -> Option<String> {
-    let Ok(Some(kept)) = records::stored(&reader.view, &says.id) else {
+    let Ok(Some(kept)) = records::stored(&reader.view, &*reader.history, &says.id) else {
         return Some("the record cannot be read".to_owned());
     };
-    let (kept, says) = (amounts(&kept), amounts(says));
+    let (kept, says) = (amounts(&kept.record), amounts(says));
     (kept != says).then(|| format!("it has {kept}, and the events say {says}"))
 }
 
@@ -147,7 +147,7 @@ fn name_of(key: &[u8]) -> &'static str {
         Some(&key::REFUND) => "an entry for a refund key",
         Some(&key::TIME) => "the entry by time",
         Some(&key::STATE) => "an entry by refund state",
-        Some(&key::EVENT) => "the place of an event",
+        Some(&key::CONTESTED) => "the mark of a number that several orders bear",
         Some(&key::SEQUENCE) => "the place of a frame",
         Some(&key::CURSOR) => "a cursor",
         _ => "an unknown entry",
@@ -158,7 +158,7 @@ fn name_of(key: &[u8]) -> &'static str {
 fn order_of(key: &[u8], value: Option<&Value>) -> Option<OrderId> {
     let mut parts = Parts::of(key);
     let order = match *key.first()? {
-        key::RECORD | key::EVENT => parts.text()?,
+        key::RECORD => parts.text()?,
         key::REFERENCE => {
             let (order, _kind) = Bearers::decode(&value?.bytes())?.by(None).next()?;
             return Some(order);
@@ -194,7 +194,7 @@ mod tests {
             (key::refund(&account, &refund), &named, "an entry for a refund key", Some(&order)),
             (key::time(5, &order), &empty, "the entry by time", Some(&order)),
             (key::state(RefundState::Queued, 5, &account, &refund), &named, "an entry by refund state", Some(&order)),
-            (key::event(&order, 3), &empty, "the place of an event", Some(&order)),
+            (key::contested(&account, "order_sn", "7"), &empty, "the mark of a number that several orders bear", None),
             (key::sequence(3), &empty, "the place of a frame", None),
             (key::cursor("orders"), &empty, "a cursor", None),
             (Arc::from(*b"?"), &empty, "an unknown entry", None),

@@ -3,19 +3,19 @@
 //!
 //! What must never be here: files, threads. The writer of each storage calls this.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::kept::Kept;
 use super::key::Change;
 use super::layer::Layer;
-use super::lines::{Cursor, Payload};
+use super::lines::{self, Cursor, Payload};
 use super::place::Place;
 use super::records::{self, Records};
 use super::{Claims, Committed, StorageError, Transaction, index};
 use crate::domain::decide::{Found, Refusal};
-use crate::domain::{
-    BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderRecord, Reference, RefundState, Rejection,
-};
+use crate::domain::{BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderId, OrderRecord, RefundState, Rejection};
 
 /// Which space on disk a write may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +48,7 @@ pub(crate) struct Decided {
     /// Which space the write needs.
     pub(crate) room: Room,
     changes: Vec<Change>,
-    pub(crate) records: Vec<Arc<OrderRecord>>,
+    records: HashMap<OrderId, Kept>,
 }
 
 /// Why a command of a group wrote nothing.
@@ -56,6 +56,8 @@ pub(crate) enum NotDecided {
     Refused(Refusal),
     /// It would write what only free space may take.
     NoRoom,
+    /// What it would be decided on is damaged: nothing of it is in the group, and the others go on.
+    Unreadable(StorageError),
     Failed(StorageError),
 }
 
@@ -85,7 +87,10 @@ impl<'a> Group<'a> {
 
     /// Decides one command; all it writes is in the group then, or nothing is.
     pub(crate) fn decide(&mut self, transaction: &mut Transaction) -> Result<Committed, NotDecided> {
-        let found = self.find(transaction)?;
+        let (old, found) = self.find(transaction).map_err(|error| match error {
+            StorageError::Damaged { .. } => NotDecided::Unreadable(error),
+            error => NotDecided::Failed(error),
+        })?;
         let decide = &mut transaction.decide;
         let events = catch_unwind(AssertUnwindSafe(|| decide(&found)))
             .map_err(|panic| StorageError::Poisoned { why: format!("a decision panicked: {}", words_of(&*panic)) })??;
@@ -99,14 +104,17 @@ impl<'a> Group<'a> {
         if room > self.allowed {
             return Err(NotDecided::NoRoom);
         }
-        let (record, entries) = self.fold(transaction, found.record.as_deref(), events)?;
-        self.layer.put_record(found.record.as_deref(), Arc::clone(&record))?;
-        self.sending += sending(Some(&record)) - sending(found.record.as_deref());
+        let before = found.record.as_deref();
+        let (record, entries) = self.fold(transaction, before, events)?;
+        // Where its new events lie is known once they are written.
+        let trail = old.map(|old| old.trail).unwrap_or_default();
+        self.layer.put_record(before, Kept { record: Arc::clone(&record), trail })?;
+        self.sending += sending(Some(&record)) - sending(before);
         self.room = self.room.max(room);
         self.sequence += entries.len() as u64;
         let mut kept = Vec::with_capacity(entries.len());
         for (entry, line) in entries {
-            self.payload.push_entry(entry.order.clone(), entry.version, &line);
+            self.payload.push_entry(&entry, &line);
             kept.push(entry);
         }
         Ok(Committed { record, entries: kept })
@@ -137,19 +145,16 @@ impl<'a> Group<'a> {
         Decided { payload, sequence, sending, room, changes, records }
     }
 
-    fn find(&self, transaction: &Transaction) -> Result<Found, StorageError> {
+    fn find(&self, transaction: &Transaction) -> Result<(Option<Kept>, Found), StorageError> {
         let Transaction { order, account, claims: Claims { references, refund_key }, .. } = transaction;
-        let record = self.layer.record(order)?;
-        let own = record.iter().flat_map(|record| record.facts.all_references());
-        let mut wanted: Vec<Reference> = references.iter().cloned().chain(own).collect();
-        wanted.sort();
-        wanted.dedup();
-        let holders = records::holders(&self.layer, account, order, wanted)?;
+        let old = self.layer.kept(order)?;
+        let record = old.as_ref().map(|old| Arc::clone(&old.record));
+        let holders = records::holders(&self.layer, account, record.as_deref(), references)?;
         let key_holder = match refund_key {
             Some(key) => super::reader::order_of_refund(&self.layer, account, key)?,
             None => None,
         };
-        Ok(Found { record, holders, key_holder })
+        Ok((old, Found { record, holders, key_holder }))
     }
 
     /// Gives the events their places and folds them into the record.
@@ -174,8 +179,7 @@ impl<'a> Group<'a> {
             };
             let line = serde_json::to_vec(&entry).map_err(|_| broken(&entry, "it cannot be written as JSON"))?;
             // Folded as it will be read again: an index kept and an index rebuilt cannot differ.
-            let entry: Entry =
-                serde_json::from_slice(&line).map_err(|_| broken(&entry, "what is written of it cannot be read"))?;
+            let entry = lines::entry(&line).map_err(|_| broken(&entry, "what is written of it cannot be read"))?;
             let head = record.as_ref().map_or(ChainHash::START, |record| record.head).next(&line);
             record = Some(OrderRecord::apply(record, &entry, head)?);
             entries.push((Arc::new(entry), line));
@@ -185,18 +189,29 @@ impl<'a> Group<'a> {
     }
 }
 
+/// What is shown of a group that is written.
+pub(crate) struct Written {
+    /// All changes of the index.
+    pub(crate) changes: Vec<Change>,
+    /// The records among them.
+    pub(crate) records: Vec<Kept>,
+}
+
 impl Decided {
-    /// All changes of the index, once it is known where the payload lies.
-    pub(crate) fn changes_at(&mut self, place: Place) -> Vec<Change> {
-        let mut changes = std::mem::take(&mut self.changes);
-        for line in &self.payload.entries {
-            let bytes = &self.payload.bytes[line.from..line.from + line.length];
-            changes.push(index::event_change(&line.order, line.version, place.part(line.from, bytes)));
+    /// What is to be shown, now that it is known where the payload lies.
+    pub(crate) fn written_at(self, place: Place) -> Written {
+        let Decided { payload, sequence, mut changes, mut records, .. } = self;
+        for line in &payload.entries {
+            let bytes = &payload.bytes[line.from..line.from + line.length];
+            let kept = records.get_mut(&line.order).expect("each entry is part of a record of its group");
+            kept.trail.push(place.part(line.from, bytes), line.brings_facts);
         }
-        if !self.payload.entries.is_empty() {
-            changes.push(index::sequence_change(self.sequence, place));
+        if !payload.entries.is_empty() {
+            changes.push(index::sequence_change(sequence, place));
         }
-        changes
+        let records: Vec<Kept> = records.into_values().collect();
+        changes.extend(records.iter().map(index::record_change));
+        Written { changes, records }
     }
 }
 

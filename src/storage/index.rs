@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::kept::Kept;
 use super::key::{self, Change, Key};
 use super::place::Place;
 use super::value::Value;
@@ -12,11 +13,16 @@ use crate::domain::{OrderRecord, Reference, Refund, RefundState, Timestamp};
 use crate::storage::OrderQuery;
 
 /// Raised when keys or values change their meaning: an index of another format is rebuilt.
-pub(crate) const INDEX_FORMAT: u32 = 2;
+pub(crate) const INDEX_FORMAT: u32 = 3;
 
-/// What changes in the index when a record takes the place of an older one.
-pub(crate) fn changes(old: Option<&OrderRecord>, new: &Arc<OrderRecord>) -> Vec<Change> {
-    let mut changes = vec![(key::record(&new.id), Some(Value::Record(Arc::clone(new))))];
+/// The entry of a record.
+pub(crate) fn record_change(kept: &Kept) -> Change {
+    (key::record(&kept.record.id), Some(Value::Record(kept.clone())))
+}
+
+/// What else changes in the index when a record takes the place of an older one.
+pub(crate) fn changes(old: Option<&OrderRecord>, new: &OrderRecord) -> Vec<Change> {
+    let mut changes = Vec::new();
     let (before, time) = (old.map(OrderQuery::time_of), OrderQuery::time_of(new));
     if before != Some(time) {
         changes.extend(before.map(|before| (time_key(before, new), None)));
@@ -47,19 +53,19 @@ pub(crate) fn renamed(old: Option<&OrderRecord>, new: &OrderRecord) -> Vec<(Refe
     if old.is_some_and(|old| Arc::ptr_eq(&old.facts, &new.facts)) {
         return Vec::new();
     }
-    let bears = |record: &OrderRecord, reference: &Reference| {
-        record.facts.references.get(&reference.kind) == Some(&reference.number)
-    };
-    let gained = new.facts.all_references().filter(|reference| !old.is_some_and(|old| bears(old, reference)));
-    let lost = old.into_iter().flat_map(|old| old.facts.all_references()).filter(|reference| !bears(new, reference));
+    let gained = new.facts.all_references().filter(|reference| !old.is_some_and(|old| old.facts.bear(reference)));
+    let before = old.into_iter().flat_map(|old| old.facts.all_references());
+    let lost = before.filter(|reference| !new.facts.bear(reference));
     lost.map(|reference| (reference, false)).chain(gained.map(|reference| (reference, true))).collect()
 }
 
-/// Every key under which the index holds something of one record; where its events lie is not part of the record.
+/// Every key under which the index holds something of one record; whether a number is contested others decide too.
 pub(crate) fn keys(record: &OrderRecord) -> Vec<Key> {
     let account = &record.account;
     let mut keys = vec![key::record(&record.id), time_key(OrderQuery::time_of(record), record)];
-    keys.extend(record.facts.references.values().map(|number| key::reference(account, number)));
+    for (kind, number) in &record.facts.references {
+        keys.extend([key::reference(account, number), key::contested(account, kind, number)]);
+    }
     for refund in &record.refunds {
         keys.extend([key::refund(account, &refund.key), state_key(record, refund)]);
     }
@@ -93,11 +99,6 @@ fn queue_time(state: RefundState, due_at: Timestamp, state_at: Timestamp) -> Tim
         | RefundState::Canceled
         | RefundState::Reversed => state_at,
     }
-}
-
-/// Where an entry of an order lies.
-pub(crate) fn event_change(order: &crate::domain::OrderId, version: u64, place: Place) -> Change {
-    (key::event(order, version), Some(place.encode()))
 }
 
 /// Where a frame that ends in this sequence lies.

@@ -25,8 +25,9 @@ pub(crate) const REFUND: u8 = b'k';
 pub(crate) const TIME: u8 = b't';
 /// State, time, account, refund key: the order.
 pub(crate) const STATE: u8 = b's';
-/// Order and version: where in the journal the entry lies.
-pub(crate) const EVENT: u8 = b'e';
+/// Account, kind and number: several orders bear it. Below [`REFERENCE`], so that it is put before the entry that
+/// shows them: a process killed in between makes up for it when the frames are replayed.
+pub(crate) const CONTESTED: u8 = b'd';
 /// The last sequence of a frame: where in the journal it lies.
 pub(crate) const SEQUENCE: u8 = b'q';
 /// Name: a cursor.
@@ -38,7 +39,7 @@ const PART: u8 = b'p';
 const BODY: u8 = b'b';
 
 /// All kinds, in order.
-pub(crate) const KINDS: [u8; 8] = [CURSOR, EVENT, REFUND, RECORD, SEQUENCE, REFERENCE, STATE, TIME];
+pub(crate) const KINDS: [u8; 8] = [CURSOR, CONTESTED, REFUND, RECORD, SEQUENCE, REFERENCE, STATE, TIME];
 
 /// A key under construction.
 pub(crate) struct Builder(Vec<u8>);
@@ -168,8 +169,8 @@ pub(crate) fn states(state: RefundState) -> Builder {
     Builder::new(STATE).byte(state_code(state))
 }
 
-pub(crate) fn event(order: &OrderId, version: u64) -> Key {
-    Builder::new(EVENT).text(order.as_str()).number(version).key()
+pub(crate) fn contested(account: &AccountName, kind: &str, number: &str) -> Key {
+    Builder::new(CONTESTED).text(account.as_str()).text(kind).text(number).key()
 }
 
 pub(crate) fn sequence(last: u64) -> Key {
@@ -180,9 +181,9 @@ pub(crate) fn cursor(name: &str) -> Key {
     Builder::new(CURSOR).text(name).key()
 }
 
-/// Whether values of that kind may be of any length.
-pub(crate) fn may_be_long(key: &[u8]) -> bool {
-    matches!(key.first(), Some(&(RECORD | CURSOR)))
+/// Whether entries of that kind are short, and there are many of them for each record: several share a value on disk.
+pub(crate) fn shares_a_page(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(CONTESTED | REFUND | SEQUENCE | REFERENCE | STATE | TIME)))
 }
 
 /// A further part of the value under a key.

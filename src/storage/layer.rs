@@ -1,40 +1,41 @@
 //! Changes that are decided and not yet written, over what is durable.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::StorageError;
 use super::index;
+use super::kept::Kept;
 use super::key::{self, Change, Key};
 use super::records::{self, Records};
 use super::value::Value;
 use super::view::{Chunk, Kv, Over};
-use crate::domain::{OrderId, OrderRecord};
+use crate::domain::{AccountName, OrderId, OrderRecord};
 
 /// What a group of commands, or a stretch of replayed history, has changed so far.
 pub(crate) struct Layer<'a> {
     under: &'a dyn Records,
     changes: BTreeMap<Key, Option<Value>>,
-    written: HashMap<OrderId, Arc<OrderRecord>>,
+    /// Who bore the numbers that were asked for, below the changes: most are asked for twice, first whether somebody
+    /// bears one, then to add who does.
+    borne: RefCell<HashMap<Key, Option<Value>>>,
+    written: HashMap<OrderId, Kept>,
 }
 
 impl<'a> Layer<'a> {
     pub(crate) fn new(under: &'a dyn Records) -> Layer<'a> {
-        Layer { under, changes: BTreeMap::new(), written: HashMap::new() }
+        Layer { under, changes: BTreeMap::new(), borne: RefCell::default(), written: HashMap::new() }
     }
 
-    pub(crate) fn put_record(&mut self, old: Option<&OrderRecord>, new: Arc<OrderRecord>) -> Result<(), StorageError> {
-        for (reference, gained) in index::renamed(old, &new) {
-            let key = key::reference(&new.account, &reference.number);
-            let mut bearers = records::bearers_under(self, &key)?;
-            match gained {
-                true => bearers.add(&new.id, &reference.kind),
-                false => bearers.remove(&new.id, &reference.kind),
-            }
-            self.changes.insert(key, bearers.encode());
+    /// Takes a record in, in the place of the one before it. Its own entry is made at the end: what is written five
+    /// times is stored once.
+    pub(crate) fn put_record(&mut self, old: Option<&OrderRecord>, new: Kept) -> Result<(), StorageError> {
+        for (reference, gained) in index::renamed(old, &new.record) {
+            let mut bearers = records::bearers_under(self, &key::reference(&new.record.account, &reference.number))?;
+            self.changes.extend(bearers.rename(&new.record, &reference, gained));
         }
-        self.changes.extend(index::changes(old, &new));
-        self.written.insert(new.id.clone(), new);
+        self.changes.extend(index::changes(old, &new.record));
+        self.written.insert(new.record.id.clone(), new);
         Ok(())
     }
 
@@ -43,21 +44,29 @@ impl<'a> Layer<'a> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.changes.len()
+        self.changes.len() + self.written.len()
     }
 
-    /// All changes, and the records they were made from.
-    pub(crate) fn into_parts(self) -> (Vec<Change>, Vec<Arc<OrderRecord>>) {
-        (self.changes.into_iter().collect(), self.written.into_values().collect())
+    /// All changes but those of the records, and the records.
+    pub(crate) fn into_parts(self) -> (Vec<Change>, HashMap<OrderId, Kept>) {
+        (self.changes.into_iter().collect(), self.written)
     }
 }
 
 impl Kv for Layer<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
-        match self.changes.get(key) {
-            Some(value) => Ok(value.clone()),
-            None => self.under.get(key),
+        if let Some(value) = self.changes.get(key) {
+            return Ok(value.clone());
         }
+        if key.first() != Some(&key::REFERENCE) {
+            return self.under.get(key);
+        }
+        if let Some(value) = self.borne.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.under.get(key)?;
+        self.borne.borrow_mut().insert(Key::from(key), value.clone());
+        Ok(value)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, StorageError> {
@@ -74,10 +83,17 @@ impl Kv for Layer<'_> {
 }
 
 impl Records for Layer<'_> {
-    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+    fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError> {
         match self.written.get(order) {
-            Some(record) => Ok(Some(Arc::clone(record))),
-            None => self.under.record(order),
+            Some(kept) => Ok(Some(kept.clone())),
+            None => self.under.kept(order),
+        }
+    }
+
+    fn is_contested(&self, account: &AccountName, kind: &str, number: &str) -> Result<bool, StorageError> {
+        match self.changes.get(&key::contested(account, kind, number)) {
+            Some(change) => Ok(change.is_some()),
+            None => self.under.is_contested(account, kind, number),
         }
     }
 }

@@ -3,9 +3,11 @@
 //! An entry's line is the exact text that its order's hash chain runs over. Lines are read for ever:
 //! what they mean is never changed, only added to.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Entry, OrderId};
+use crate::domain::{AccountName, DeviceName, Entry, Event, Facts, Money, OrderId, Timestamp};
 
 /// One line, read.
 pub(crate) enum Line {
@@ -43,9 +45,47 @@ impl Line {
         if Line::is_cursor(line) {
             serde_json::from_slice(line).map(Line::Cursor)
         } else {
-            serde_json::from_slice(line).map(|entry| Line::Entry(Box::new(entry)))
+            entry(line).map(|entry| Line::Entry(Box::new(entry)))
         }
     }
+}
+
+/// How the event of an upstream's facts begins, as serde writes it.
+const FACTS_START: &[u8] = b"\"event\":{\"type\":\"facts_seen\",";
+
+/// The line of an entry that brings an upstream's facts, read without a detour.
+#[derive(Deserialize)]
+struct FactsLine {
+    sequence: u64,
+    order: OrderId,
+    account: AccountName,
+    version: u64,
+    at: Timestamp,
+    device: DeviceName,
+    event: FactsSeen,
+}
+
+#[derive(Deserialize)]
+struct FactsSeen {
+    facts: Arc<Facts>,
+    external: Money,
+    unsettled: Money,
+}
+
+/// Reads an entry's line.
+///
+/// An event's type stands among its fields, so serde keeps all of them aside until it has seen it. Facts are long, and
+/// most of what is read: their lines are told by how they begin. No text in a line can look like that, for its quotes
+/// are escaped.
+pub(crate) fn entry(line: &[u8]) -> Result<Entry, serde_json::Error> {
+    let head = &line[..line.len().min(512)];
+    if !head.windows(FACTS_START.len()).any(|window| window == FACTS_START) {
+        return serde_json::from_slice(line);
+    }
+    let FactsLine { sequence, order, account, version, at, device, event } = serde_json::from_slice(line)?;
+    let FactsSeen { facts, external, unsettled } = event;
+    let event = Event::FactsSeen { facts, external, unsettled };
+    Ok(Entry { sequence, order, account, version, at, device, event })
 }
 
 /// The lines of a payload, each with where it begins.
@@ -61,14 +101,14 @@ pub(crate) fn lines(payload: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 #[derive(Default)]
 pub(crate) struct Payload {
     pub(crate) bytes: Vec<u8>,
-    /// Which order's which version begins where.
+    /// Which order's entry begins where.
     pub(crate) entries: Vec<EntryLine>,
 }
 
 /// An entry in a payload.
 pub(crate) struct EntryLine {
     pub(crate) order: OrderId,
-    pub(crate) version: u64,
+    pub(crate) brings_facts: bool,
     pub(crate) from: usize,
     pub(crate) length: usize,
 }
@@ -78,8 +118,9 @@ impl Payload {
         self.bytes.is_empty()
     }
 
-    pub(crate) fn push_entry(&mut self, order: OrderId, version: u64, line: &[u8]) {
-        self.entries.push(EntryLine { order, version, from: self.bytes.len(), length: line.len() });
+    pub(crate) fn push_entry(&mut self, entry: &Entry, line: &[u8]) {
+        let (order, brings_facts) = (entry.order.clone(), entry.event.facts().is_some());
+        self.entries.push(EntryLine { order, brings_facts, from: self.bytes.len(), length: line.len() });
         self.push_line(line);
     }
 
@@ -97,12 +138,17 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RefundKey;
 
     #[test]
     fn lines_know_where_they_begin_and_a_cursor_is_told_from_an_entry() {
         let mut payload = Payload::default();
         payload.push_cursor(&Cursor { name: "orders".to_owned(), value: "a\nb".to_owned() });
-        payload.push_entry(OrderId::new("o").expect("valid"), 1, b"{\"sequence\":1}");
+        let (order, account) = (OrderId::new("o").expect("valid"), AccountName::new("shop-1").expect("valid"));
+        let (device, refund) = (DeviceName::new("till-1").expect("valid"), RefundKey::new("k").expect("valid"));
+        let event = Event::RefundCanceled { key: refund, by: None };
+        let entry = Entry { sequence: 1, order, account, version: 1, at: Timestamp::EPOCH, device, event };
+        payload.push_entry(&entry, b"{\"sequence\":1}");
         let read: Vec<(usize, &[u8])> = lines(&payload.bytes).collect();
         assert_eq!(read.len(), 2);
         assert_eq!(read[0], (0, br#"{"cursor":"orders","value":"a\nb"}"#.as_slice()));

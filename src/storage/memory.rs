@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::check;
-use super::group::{Decided, Group, NotDecided, Room};
+use super::group::{Decided, Group, NotDecided, Room, Written};
 use super::lines::Cursor;
 use super::lock::{Mutex, RwLock, locked, reading, writing};
 use super::place::{History, Place, Walked};
@@ -48,7 +48,8 @@ impl Memory {
     pub fn new(device: DeviceName) -> Memory {
         let log = Arc::new(Log::default());
         let history: Arc<dyn History> = log.clone();
-        let reader = Arc::new(Reader::new(View::new(None), history, 1024, 0, 0));
+        let reader =
+            Arc::new(Reader::new(View::new(None), history, 1024, 0, 0).expect("an empty view in memory is read"));
         Memory {
             reader,
             log,
@@ -75,7 +76,8 @@ impl Memory {
         let answer = answer.map_err(|not| match not {
             NotDecided::Refused(refusal) => TransactError::Refused(refusal),
             NotDecided::NoRoom => TransactError::Storage(StorageError::DiskFull { path: "memory".into() }),
-            NotDecided::Failed(error) => {
+            // Nothing in memory is ever damaged.
+            NotDecided::Failed(error) | NotDecided::Unreadable(error) => {
                 writer.state = State::Poisoned(error.to_string());
                 TransactError::Storage(error)
             }
@@ -88,10 +90,11 @@ impl Memory {
         Ok(answer)
     }
 
-    fn append(&self, mut decided: Decided) {
+    fn append(&self, decided: Decided) {
         let (number, place) = self.log.append(&decided.payload.bytes);
-        let changes = decided.changes_at(place);
-        self.reader.publish(number, decided.sequence, &changes, decided.records);
+        let sequence = decided.sequence;
+        let Written { changes, records } = decided.written_at(place);
+        self.reader.publish(number, sequence, &changes, records);
     }
 }
 

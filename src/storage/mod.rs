@@ -16,6 +16,7 @@ mod error;
 pub(crate) mod export;
 mod group;
 mod index;
+mod kept;
 mod key;
 mod layer;
 mod lines;
@@ -27,6 +28,7 @@ mod query;
 mod reader;
 mod records;
 mod replay;
+mod seen;
 mod serve;
 mod state;
 #[cfg(all(test, feature = "conformance"))]

@@ -25,13 +25,20 @@ impl Place {
         Place { offset: self.offset + from as u64, length, crc: crc32c::crc32c(part), ..self }
     }
 
-    pub(crate) fn encode(self) -> Value {
-        let mut bytes = [0; 20];
+    /// How many bytes its encoding has.
+    pub(crate) const BYTES: usize = 20;
+
+    pub(crate) fn to_bytes(self) -> [u8; Place::BYTES] {
+        let mut bytes = [0; Place::BYTES];
         bytes[..4].copy_from_slice(&self.segment.to_be_bytes());
         bytes[4..12].copy_from_slice(&self.offset.to_be_bytes());
         bytes[12..16].copy_from_slice(&self.length.to_be_bytes());
         bytes[16..].copy_from_slice(&self.crc.to_be_bytes());
-        Value::from(bytes)
+        bytes
+    }
+
+    pub(crate) fn encode(self) -> Value {
+        Value::from(self.to_bytes())
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Place> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::cache::RecordCache;
+use super::kept::Kept;
 use super::key::{self, Change, Key, Parts};
-use super::lines::{Cursor, Line, lines};
-use super::lock::{AtomicBool, AtomicU64, Ordering};
+use super::lines::{self, Cursor, Line, lines};
+use super::lock::{AtomicBool, AtomicU64, Ordering, RwLock, reading, writing};
 use super::place::{History, Place};
 use super::records::{self, Records};
 use super::serve::off_runtime;
@@ -17,13 +18,15 @@ use super::token::{position, refund_key, refund_position, state_key, time_key, t
 use super::value::Value;
 use super::view::{self, Chunk, Go, Kv, View};
 use super::{DueRefund, OrderQuery, Page, ScanPage, StorageError};
-use crate::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
+use crate::domain::{AccountName, Entry, OrderId, RefundKey, RefundState, Timestamp};
 
 /// The read side of a storage.
 pub(crate) struct Reader {
     pub(crate) view: View,
     pub(crate) history: Arc<dyn History>,
     cache: RecordCache,
+    /// The numbers that several orders bear, as the view has them.
+    contested: RwLock<HashSet<Key>>,
     /// The last frame that is shown.
     published: AtomicU64,
     /// The last sequence that is shown.
@@ -42,10 +45,27 @@ const PAGE: usize = 100;
 impl Reader {
     /// `records` is how many decoded records are kept at hand, `published` the last frame in the view, and
     /// `sequence` the last event's.
-    pub(crate) fn new(view: View, history: Arc<dyn History>, records: usize, published: u64, sequence: u64) -> Reader {
-        let (cache, closed) = (RecordCache::new(records), AtomicBool::new(false));
-        let newest = watch::Sender::new(sequence);
-        Reader { view, history, cache, published: AtomicU64::new(published), newest, closed, on_the_spot: false }
+    ///
+    /// # Errors
+    /// The view cannot be read.
+    pub(crate) fn new(
+        view: View,
+        history: Arc<dyn History>,
+        records: usize,
+        published: u64,
+        sequence: u64,
+    ) -> Result<Reader, StorageError> {
+        let contested = view::all(&view, &[key::CONTESTED])?.into_iter().map(|(key, _)| key).collect();
+        Ok(Reader {
+            view,
+            history,
+            cache: RecordCache::new(records),
+            contested: RwLock::new(contested),
+            published: AtomicU64::new(published),
+            newest: watch::Sender::new(sequence),
+            closed: AtomicBool::new(false),
+            on_the_spot: false,
+        })
     }
 
     /// The same, for simulations: no read leaves the task that asks.
@@ -60,7 +80,14 @@ impl Reader {
 
     /// Shows a frame that is on disk, which ends with event `sequence`: its records and all changes of the
     /// index at once.
-    pub(crate) fn publish(&self, frame: u64, sequence: u64, changes: &[Change], records: Vec<Arc<OrderRecord>>) {
+    pub(crate) fn publish(&self, frame: u64, sequence: u64, changes: &[Change], records: Vec<Kept>) {
+        for (key, value) in changes.iter().filter(|(key, _)| key.first() == Some(&key::CONTESTED)) {
+            let mut contested = writing(&self.contested);
+            match value {
+                Some(_) => contested.insert(Key::clone(key)),
+                None => contested.remove(key),
+            };
+        }
         self.cache.publish(records, || self.view.publish(frame, changes.iter().cloned()));
         self.published.store(frame, Ordering::Release);
         // Told last: who hears of an event can read it.
@@ -218,12 +245,11 @@ impl Reader {
     }
 
     pub(crate) fn events_of(&self, order: &OrderId) -> Result<Vec<Arc<Entry>>, StorageError> {
-        let prefix = key::Builder::new(key::EVENT).text(order.as_str()).key();
         self.by_place(|| {
+            let Some(kept) = self.stored(order)? else { return Ok(None) };
             let mut found = Vec::new();
-            for (version, (_, place)) in (1..).zip(view::all(&self.view, &prefix)?) {
-                let Some(place) = Place::decode(&place.bytes()) else { return Ok(None) };
-                let entry = self.entry(place, &self.history.read(place)?)?;
+            for (version, place) in (1..).zip(kept.iter().flat_map(|kept| kept.trail.places())) {
+                let entry = self.entry(*place, &self.history.read(*place)?)?;
                 if entry.order != *order || entry.version != version {
                     return Ok(None);
                 }
@@ -247,8 +273,16 @@ impl Reader {
         read()?.ok_or_else(|| StorageError::Poisoned { why: why.to_owned() })
     }
 
+    /// An order as the index has it, if it has it; `None`: what it has is not right.
+    fn stored(&self, order: &OrderId) -> Result<Option<Option<Kept>>, StorageError> {
+        match self.view.get(&key::record(order))? {
+            Some(value) => Ok(value.kept(order, &*self.history)?.map(Some)),
+            None => Ok(Some(None)),
+        }
+    }
+
     fn entry(&self, place: Place, line: &[u8]) -> Result<Arc<Entry>, StorageError> {
-        serde_json::from_slice(line).map(Arc::new).map_err(|e| self.history.unreadable(place, e.to_string()))
+        lines::entry(line).map(Arc::new).map_err(|e| self.history.unreadable(place, e.to_string()))
     }
 
     /// All cursors but the storage's own.
@@ -343,15 +377,20 @@ impl Kv for Reader {
 }
 
 impl Records for Reader {
-    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+    fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError> {
         let (kept, epoch) = self.cache.get(order);
         if kept.is_some() {
             return Ok(kept);
         }
-        let record = records::stored(&self.view, order)?;
-        if let Some(record) = &record {
-            self.cache.offer(Arc::clone(record), epoch);
+        let kept = self.by_place(|| self.stored(order))?;
+        if let Some(kept) = &kept {
+            self.cache.offer(kept.clone(), epoch);
         }
-        Ok(record)
+        Ok(kept)
+    }
+
+    fn is_contested(&self, account: &AccountName, kind: &str, number: &str) -> Result<bool, StorageError> {
+        let contested = reading(&self.contested);
+        Ok(!contested.is_empty() && contested.contains(&key::contested(account, kind, number)))
     }
 }

@@ -1,10 +1,13 @@
 //! Reading records, cursors and who bears a name, from anything that keys can be looked up in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::StorageError;
 use super::bearers::Bearers;
+use super::kept::Kept;
 use super::key::{self, Key};
+use super::place::History;
 use super::value::Value;
 use super::view::Kv;
 use crate::domain::decide::Holder;
@@ -12,12 +15,28 @@ use crate::domain::{AccountName, OrderId, OrderRecord, Reference};
 
 /// Something that knows the newest record of each order.
 pub(crate) trait Records: Kv {
-    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError>;
+    fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError>;
+
+    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+        Ok(self.kept(order)?.map(|kept| kept.record))
+    }
+
+    /// Whether several orders bear that number by its kind.
+    fn is_contested(&self, account: &AccountName, kind: &str, number: &str) -> Result<bool, StorageError> {
+        Ok(self.get(&key::contested(account, kind, number))?.is_some())
+    }
 }
 
 /// The record of an order, as the index has it.
-pub(crate) fn stored(kv: &(impl Kv + ?Sized), order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
-    kv.get(&key::record(order))?.map(|value| value.record(order)).transpose()
+pub(crate) fn stored(
+    kv: &(impl Kv + ?Sized),
+    history: &dyn History,
+    order: &OrderId,
+) -> Result<Option<Kept>, StorageError> {
+    let Some(value) = kv.get(&key::record(order))? else { return Ok(None) };
+    let kept = value.kept(order, history)?;
+    let why = || format!("the index's record of order {order} cannot be read");
+    kept.map(Some).ok_or_else(|| StorageError::Poisoned { why: why() })
 }
 
 /// A cursor's value.
@@ -44,20 +63,26 @@ pub(crate) fn bearers_under(kv: &(impl Kv + ?Sized), key: &Key) -> Result<Bearer
     Bearers::decode(&value.bytes()).ok_or_else(|| malformed(key))
 }
 
-/// The other orders that bear one of the references.
+/// The other orders that bear one of the references, or a number of the order's own.
 pub(crate) fn holders(
     records: &(impl Records + ?Sized),
     account: &AccountName,
-    order: &OrderId,
-    references: impl IntoIterator<Item = Reference>,
+    own: Option<&OrderRecord>,
+    references: &[Reference],
 ) -> Result<Vec<(Reference, Holder)>, StorageError> {
-    let mut holders: Vec<(Reference, Holder)> = Vec::new();
-    for reference in references {
-        if holders.iter().any(|(seen, _)| *seen == reference) {
-            continue;
+    let mut wanted = BTreeSet::new();
+    // Mostly nobody else bears an order's numbers, and that is known without looking each up.
+    for (kind, number) in own.into_iter().flat_map(|own| &own.facts.references) {
+        if records.is_contested(account, kind, number)? {
+            wanted.insert(Reference { kind: kind.clone(), number: number.clone() });
         }
+    }
+    let is_own = |reference: &Reference| own.is_some_and(|own| own.facts.bear(reference));
+    wanted.extend(references.iter().filter(|reference| !is_own(reference)).cloned());
+    let mut holders = Vec::new();
+    for reference in wanted {
         for (other, _) in bearers(records, account, Some(&reference.kind), &reference.number)? {
-            if other != *order
+            if own.is_none_or(|own| own.id != other)
                 && let Some(record) = records.record(&other)?
             {
                 holders.push((reference.clone(), Holder { order: other, provisional: record.provisional }));

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use super::StorageError;
 use super::index;
-use super::key::Change;
+use super::kept::Kept;
+use super::key::{self, Change, Key};
 use super::layer::Layer;
 use super::lines::{Line, lines};
 use super::place::{History, Place, Walked};
 use super::records::{self, Records};
+use super::seen::Seen;
 use super::value::Value;
 use super::view::{Chunk, Kv, View};
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
@@ -48,13 +50,13 @@ fn frame(
 }
 
 fn entry_into(layer: &mut Layer<'_>, entry: &Entry, line: &[u8], place: Place) -> Result<(), StorageError> {
-    let old = layer.record(&entry.order)?;
-    if old.as_ref().is_none_or(|record| record.version < entry.version) {
-        let head = old.as_ref().map_or(ChainHash::START, |record| record.head).next(line);
-        let new = OrderRecord::apply(old.as_deref().cloned(), entry, head)?;
-        layer.put_record(old.as_deref(), Arc::new(new))?;
+    let old = layer.kept(&entry.order)?;
+    let before = old.as_ref().map(|old| &*old.record);
+    if before.is_none_or(|record| record.version < entry.version) {
+        let head = before.map_or(ChainHash::START, |record| record.head).next(line);
+        let record = Arc::new(OrderRecord::apply(before.cloned(), entry, head)?);
+        layer.put_record(before, Kept::after(old.as_ref(), record, &entry.event, place))?;
     }
-    layer.put([index::event_change(&entry.order, entry.version, place)]);
     Ok(())
 }
 
@@ -72,63 +74,98 @@ pub(crate) struct Stretch {
 /// All that a history holds through a frame, shown from memory; and where it ends.
 pub(crate) fn in_memory(history: &dyn History, through: u64) -> Result<(View, Stretch), StorageError> {
     let view = View::new(None);
-    let whole = Stretch { after: 0, sequence: 0, through };
-    let end = stretch(history, &view, whole, &mut |changes, frame| {
+    let end = all(history, &view, through, &mut |changes, frame| {
         view.publish(frame, changes);
         Ok(())
     })?;
     Ok((view, end))
 }
 
-/// Replays a stretch over what `under` holds; `apply` gets the changes batch by batch, each with the
-/// frame that it goes through. Answers with where the stretch ended.
+/// Gets the changes of a stretch batch by batch, each with the frame that it goes through.
+type Apply<'a> = &'a mut dyn FnMut(Vec<Change>, u64) -> Result<(), StorageError>;
+
+/// Replays a whole history through a frame over what holds nothing but what `apply` puts there. Answers with where it
+/// ended.
+pub(crate) fn all(
+    history: &dyn History,
+    under: &dyn Kv,
+    through: u64,
+    apply: Apply<'_>,
+) -> Result<Stretch, StorageError> {
+    let whole = Stretch { after: 0, sequence: 0, through };
+    Recent { under, history, kept: RefCell::default(), seen: Some(Seen::nothing()) }.replay(whole, apply)
+}
+
+/// Replays a stretch over what `under` holds. Answers with where it ended.
 pub(crate) fn stretch(
     history: &dyn History,
     under: &dyn Kv,
     stretch: Stretch,
-    apply: &mut dyn FnMut(Vec<Change>, u64) -> Result<(), StorageError>,
+    apply: Apply<'_>,
 ) -> Result<Stretch, StorageError> {
-    let recent = Recent { under, kept: RefCell::default() };
-    let mut layer = Layer::new(&recent);
-    let Stretch { mut after, mut sequence, through } = stretch;
-    history.walk(stretch.after, through, &mut |walked| {
-        after = walked.number;
-        sequence = frame(&mut layer, history, &walked, sequence)?;
-        if layer.len() >= BATCH {
-            let (changes, written) = std::mem::replace(&mut layer, Layer::new(&recent)).into_parts();
-            apply(changes, walked.number)?;
-            recent.keep(written);
-        }
-        Ok(())
-    })?;
-    let (changes, _) = layer.into_parts();
-    apply(changes, through)?;
-    Ok(Stretch { after, sequence, through })
+    Recent { under, history, kept: RefCell::default(), seen: None }.replay(stretch, apply)
 }
 
 /// Records that were replayed not long ago: most orders' events lie close together, and the one who
 /// replays is the only one who writes.
 struct Recent<'a> {
     under: &'a dyn Kv,
-    kept: RefCell<HashMap<OrderId, Arc<OrderRecord>>>,
+    history: &'a dyn History,
+    kept: RefCell<HashMap<OrderId, Kept>>,
+    /// Orders and numbers that were put, where nothing else is there.
+    seen: Option<Seen>,
 }
 
 /// How many records are kept between batches.
 const RECENT: usize = 8_192;
 
 impl Recent<'_> {
-    fn keep(&self, written: Vec<Arc<OrderRecord>>) {
+    fn replay(&self, stretch: Stretch, apply: Apply<'_>) -> Result<Stretch, StorageError> {
+        let mut layer = Layer::new(self);
+        let Stretch { mut after, mut sequence, through } = stretch;
+        self.history.walk(stretch.after, through, &mut |walked| {
+            after = walked.number;
+            sequence = frame(&mut layer, self.history, &walked, sequence)?;
+            if layer.len() >= BATCH {
+                let full = std::mem::replace(&mut layer, Layer::new(self));
+                apply(self.taken_in(full), walked.number)?;
+            }
+            Ok(())
+        })?;
+        apply(self.taken_in(layer), through)?;
+        Ok(Stretch { after, sequence, through })
+    }
+
+    /// All changes of a layer, whose records are kept.
+    fn taken_in(&self, layer: Layer<'_>) -> Vec<Change> {
+        let (mut changes, written) = layer.into_parts();
+        changes.extend(written.values().map(index::record_change));
+        if let Some(seen) = &self.seen {
+            let is_asked_for = |key: &Key| matches!(key.first(), Some(&(key::RECORD | key::REFERENCE)));
+            changes.iter().filter(|(key, _)| is_asked_for(key)).for_each(|(key, _)| seen.put(key));
+        }
         let mut kept = self.kept.borrow_mut();
         if kept.len() > RECENT {
             kept.clear();
         }
-        kept.extend(written.into_iter().map(|record| (record.id.clone(), record)));
+        kept.extend(written);
+        changes
+    }
+}
+
+impl Recent<'_> {
+    /// Whether what is put under that key so far can be nothing.
+    fn is_new(&self, key: &[u8]) -> bool {
+        self.seen.as_ref().is_some_and(|seen| !seen.may_have(key))
     }
 }
 
 impl Kv for Recent<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
-        self.under.get(key)
+        match key.first() {
+            Some(&key::REFERENCE) if self.is_new(key) => Ok(None),
+            _ => self.under.get(key),
+        }
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, StorageError> {
@@ -141,10 +178,13 @@ impl Kv for Recent<'_> {
 }
 
 impl Records for Recent<'_> {
-    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
-        if let Some(record) = self.kept.borrow().get(order) {
-            return Ok(Some(Arc::clone(record)));
+    fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError> {
+        if let Some(kept) = self.kept.borrow().get(order) {
+            return Ok(Some(kept.clone()));
         }
-        records::stored(self.under, order)
+        match self.is_new(&key::record(order)) {
+            true => Ok(None),
+            false => records::stored(self.under, self.history, order),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What a group of commands that share a write tells about it: its places, its room, and how many refunds it sends.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::conformance::shop::{at, begin, device, facts, hold, lost, order, refund_now, see, settle, transaction};
-use super::group::{Decided, Group, NotDecided, Room};
+use super::group::{Decided, Group, NotDecided, Room, Written};
+use super::kept::Kept;
 use super::key;
 use super::lines::Cursor;
 use super::place::Place;
@@ -12,11 +12,14 @@ use super::records::Records;
 use super::value::Value;
 use super::view::{Chunk, Kv};
 use super::{Claims, StorageError, Transaction};
-use crate::domain::{Entry, OrderId, OrderRecord, Outcome};
+use crate::domain::{Entry, OrderId, Outcome};
+
+/// A place that nobody reads.
+const NOWHERE: Place = Place { segment: 1, offset: 144, length: 0, crc: 0 };
 
 /// What is durable: some records, and no names.
 #[derive(Default)]
-struct Known(HashMap<OrderId, Arc<OrderRecord>>);
+struct Known(HashMap<OrderId, Kept>);
 
 impl Kv for Known {
     fn get(&self, _: &[u8]) -> Result<Option<Value>, StorageError> {
@@ -29,7 +32,7 @@ impl Kv for Known {
 }
 
 impl Records for Known {
-    fn record(&self, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, StorageError> {
+    fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError> {
         Ok(self.0.get(order).cloned())
     }
 }
@@ -39,7 +42,7 @@ fn told(decided: Result<super::Committed, NotDecided>) -> Result<usize, String> 
         Ok(committed) => Ok(committed.entries.len()),
         Err(NotDecided::NoRoom) => Err("no room".to_owned()),
         Err(NotDecided::Refused(refusal)) => Err(refusal.to_string()),
-        Err(NotDecided::Failed(error)) => Err(error.to_string()),
+        Err(NotDecided::Unreadable(error) | NotDecided::Failed(error)) => Err(error.to_string()),
     }
 }
 
@@ -67,7 +70,8 @@ fn two_being_sent() -> Decided {
 fn what_begins_an_attempt_needs_free_space_and_what_ends_it_has_its_own() {
     let decided = two_being_sent();
     assert_eq!((decided.sequence, decided.sending, decided.room), (17, 2, Room::Free));
-    let known = Known(decided.records.into_iter().map(|record| (record.id.clone(), record)).collect());
+    let records = decided.written_at(NOWHERE).records;
+    let known = Known(records.into_iter().map(|kept| (kept.record.id.clone(), kept)).collect());
 
     let device = device();
     let mut group = Group::new(&known, &device, 17, Room::Reserved);
@@ -96,33 +100,33 @@ fn a_cursor_that_is_what_it_was_is_not_written_again() {
     for value in ["7", "7", "8"] {
         assert!(group.put_cursor(&cursor("orders", value)).is_ok());
     }
-    let mut decided = group.finish();
+    let decided = group.finish();
     let want = "{\"cursor\":\"orders\",\"value\":\"7\"}\n{\"cursor\":\"orders\",\"value\":\"8\"}\n";
     assert_eq!(String::from_utf8(decided.payload.bytes.clone()).expect("text"), want);
+    assert_eq!(decided.sequence, 0);
     // A frame of cursors alone bears no sequence.
-    let place = Place { segment: 1, offset: 144, length: 0, crc: 0 };
-    let keys: Vec<u8> = decided.changes_at(place).iter().map(|(key, _)| key[0]).collect();
-    assert_eq!((decided.sequence, keys), (0, vec![key::CURSOR]));
+    let keys: Vec<u8> = decided.written_at(NOWHERE).changes.iter().map(|(key, _)| key[0]).collect();
+    assert_eq!(keys, vec![key::CURSOR]);
 }
 
 #[test]
 fn each_entry_and_the_frame_are_found_where_they_lie() {
-    let mut decided = two_being_sent();
+    let decided = two_being_sent();
     let bytes = decided.payload.bytes.clone();
     let frame = Place { segment: 3, offset: 1_000, length: bytes.len() as u32, crc: crc32c::crc32c(&bytes) };
-    let changes: HashMap<_, _> = decided.changes_at(frame).into_iter().collect();
+    let Written { changes, records } = decided.written_at(frame);
+    let trails: HashMap<_, _> = records.into_iter().map(|kept| (kept.record.id.clone(), kept.trail)).collect();
     for (sequence, (number, version)) in (11..).zip([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4)]) {
-        let place =
-            changes[&key::event(&order(number), version)].clone().and_then(|value| Place::decode(&value.bytes()));
-        let place = place.expect("kept");
+        let place = trails[&order(number)].places()[version - 1];
         let from = (place.offset - 1_000) as usize;
         let line = &bytes[from..from + place.length as usize];
         let entry: Entry = serde_json::from_slice(line).expect("an entry");
-        assert_eq!((entry.sequence, &entry.order, entry.version), (sequence, &order(number), version));
+        assert_eq!((entry.sequence, &entry.order, entry.version), (sequence, &order(number), version as u64));
         assert_eq!((place.segment, place.crc, bytes[from + line.len()]), (3, crc32c::crc32c(line), b'\n'));
     }
-    let last = changes[&key::sequence(17)].clone().and_then(|value| Place::decode(&value.bytes()));
-    assert_eq!(last, Some(frame));
+    assert_eq!([1, 2].map(|number| trails[&order(number)].places().len()), [3, 4]);
+    let (_, last) = changes.iter().find(|(key, _)| *key == key::sequence(17)).expect("the frame has a place");
+    assert_eq!(last.as_ref().and_then(|value| Place::decode(&value.bytes())), Some(frame));
 }
 
 #[test]

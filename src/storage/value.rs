@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::StorageError;
-use crate::domain::{OrderId, OrderRecord};
+use super::kept::Kept;
+use super::place::History;
+use crate::domain::OrderId;
 
 /// A value of the index, as bytes or as what its bytes would be made of.
 #[derive(Clone, Debug)]
@@ -12,7 +14,7 @@ pub(crate) enum Value {
     Bytes(Arc<[u8]>),
     /// A record as its writer left it: most are written again before anybody needs their bytes, and whoever reads
     /// them first need not decode them.
-    Record(Arc<OrderRecord>),
+    Record(Kept),
 }
 
 impl Value {
@@ -20,12 +22,7 @@ impl Value {
     pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Value::Bytes(bytes) => Cow::Borrowed(bytes),
-            Value::Record(record) => {
-                // Room for most, so that it is not moved while it grows.
-                let mut json = Vec::with_capacity(2048 + 512 * record.refunds.len());
-                serde_json::to_writer(&mut json, record).expect("a record's maps have text keys and memory takes all");
-                Cow::Owned(json)
-            }
+            Value::Record(kept) => Cow::Owned(kept.bytes()),
         }
     }
 
@@ -37,13 +34,11 @@ impl Value {
         }
     }
 
-    /// The record of an order, decoded where it is not yet.
-    pub(crate) fn record(self, order: &OrderId) -> Result<Arc<OrderRecord>, StorageError> {
+    /// The order that it is the value of, decoded where it is not yet; `None`: it is not right.
+    pub(crate) fn kept(self, order: &OrderId, history: &dyn History) -> Result<Option<Kept>, StorageError> {
         match self {
-            Value::Record(record) => Ok(record),
-            Value::Bytes(bytes) => serde_json::from_slice(&bytes).map(Arc::new).map_err(|e| StorageError::Poisoned {
-                why: format!("the index's record of order {order} cannot be read: {e}"),
-            }),
+            Value::Record(kept) => Ok(Some(kept)),
+            Value::Bytes(bytes) => Kept::read(order, &bytes, history),
         }
     }
 
@@ -52,7 +47,7 @@ impl Value {
         match self {
             Value::Bytes(bytes) => bytes.len(),
             // Facts of some thirty texts, and some ten for each refund.
-            Value::Record(record) => 4096 + 1024 * record.refunds.len(),
+            Value::Record(kept) => 4096 + 1024 * kept.record.refunds.len(),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::report::{COMPARE, CheckReport, Difference, JournalHead, Noted, RESTORE, hex};
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
 use crate::storage::bearers::Bearers;
+use crate::storage::kept::Kept;
 use crate::storage::key::{Change, Key};
 use crate::storage::lines::{Line, lines};
 use crate::storage::place::{Damage, History, Link, Piece, Place, Walked};
@@ -54,11 +55,10 @@ pub(super) struct Recomputed<'a> {
 /// An order as far as its events can be read.
 pub(super) struct Order {
     /// Folded from them all; `None` once one is lost or does not follow.
-    pub(super) record: Option<Arc<OrderRecord>>,
+    pub(super) kept: Option<Kept>,
     version: u64,
     /// The sequence of the last one.
     last: u64,
-    pub(super) places: Vec<Place>,
 }
 
 impl<'a> Recomputed<'a> {
@@ -161,11 +161,11 @@ impl<'a> Recomputed<'a> {
         }
         self.after_damage(Some(lost));
         self.sequence = entry.sequence;
-        let Order { record, version, last: _, mut places } =
-            self.orders.remove(&entry.order).unwrap_or(Order { record: None, version: 0, last: 0, places: Vec::new() });
-        let is_whole = record.is_some() || version == 0;
-        let record = match entry.version.checked_sub(version.saturating_add(1)) {
-            Some(0) if is_whole => self.fold(record, entry, line, position()),
+        let Order { kept, version, last: _ } =
+            self.orders.remove(&entry.order).unwrap_or(Order { kept: None, version: 0, last: 0 });
+        let is_whole = kept.is_some() || version == 0;
+        let kept = match entry.version.checked_sub(version.saturating_add(1)) {
+            Some(0) if is_whole => self.fold(kept.as_ref(), entry, line, history, place),
             Some(0) => None,
             lost => {
                 self.trouble();
@@ -180,37 +180,39 @@ impl<'a> Recomputed<'a> {
                 None
             }
         };
-        if let Some(record) = &record {
-            places.push(place);
-            self.keep([index::event_change(&entry.order, entry.version, place)]);
-            self.compare_order(record, entry, position());
+        if let Some(kept) = &kept {
+            self.keep([index::record_change(kept)]);
+            self.compare_order(&kept.record, entry, position());
         }
         let version = entry.version.max(version);
         self.touched.insert(entry.order.clone());
-        self.orders.insert(entry.order.clone(), Order { record, version, last: entry.sequence, places });
+        self.orders.insert(entry.order.clone(), Order { kept, version, last: entry.sequence });
     }
 
-    /// The record with one event more; `None` where it does not follow.
+    /// The order with one event more; `None` where it does not follow.
     fn fold(
         &mut self,
-        old: Option<Arc<OrderRecord>>,
+        old: Option<&Kept>,
         entry: &Entry,
         line: &[u8],
-        position: Option<String>,
-    ) -> Option<Arc<OrderRecord>> {
-        let head = old.as_ref().map_or(ChainHash::START, |record| record.head).next(line);
-        match OrderRecord::apply(old.as_deref().cloned(), entry, head).map(Arc::new) {
+        history: &dyn History,
+        place: Place,
+    ) -> Option<Kept> {
+        let before = old.map(|old| &*old.record);
+        let head = before.map_or(ChainHash::START, |record| record.head).next(line);
+        match OrderRecord::apply(before.cloned(), entry, head).map(Arc::new) {
             Ok(record) => {
                 if self.purpose == Purpose::Index {
-                    self.keep(index::changes(old.as_deref(), &record));
-                    self.rename(old.as_deref(), &record);
+                    self.keep(index::changes(before, &record));
+                    self.rename(before, &record);
                 }
-                Some(record)
+                Some(Kept::after(old, record, &entry.event, place))
             }
             Err(broken) => {
                 self.trouble();
-                let money = old.as_ref().map_or_else(String::new, |record| format!("; before it: {}", amounts(record)));
+                let money = before.map_or_else(String::new, |record| format!("; before it: {}", amounts(record)));
                 let money = format!("the order's amounts cannot be told from here on{money}");
+                let position = Some(history.describe(place));
                 self.difference(Some(entry), position, broken.to_string(), Some(money), RESTORE);
                 None
             }
@@ -219,14 +221,9 @@ impl<'a> Recomputed<'a> {
 
     fn rename(&mut self, old: Option<&OrderRecord>, new: &OrderRecord) {
         for (reference, gained) in index::renamed(old, new) {
-            let key = key::reference(&new.account, &reference.number);
-            let bearers = self.bearers.entry(Key::clone(&key)).or_default();
-            match gained {
-                true => bearers.add(&new.id, &reference.kind),
-                false => bearers.remove(&new.id, &reference.kind),
-            }
-            let value = bearers.encode();
-            self.keep([(key, value)]);
+            let bearers = self.bearers.entry(key::reference(&new.account, &reference.number)).or_default();
+            let changes = bearers.rename(new, &reference, gained);
+            self.keep(changes);
         }
     }
 
@@ -326,9 +323,8 @@ impl<'a> Recomputed<'a> {
 
     /// Every key of an order that an index must hold.
     pub(super) fn keys_of(&self, order: &OrderId) -> Vec<Key> {
-        let Some(Order { record: Some(record), places, .. }) = self.orders.get(order) else { return Vec::new() };
-        let events = (1..).zip(places).map(|(version, _)| key::event(order, version));
-        index::keys(record).into_iter().chain(events).collect()
+        let Some(Order { kept: Some(kept), .. }) = self.orders.get(order) else { return Vec::new() };
+        index::keys(&kept.record)
     }
 
     /// Orders that may have lost events which no gap in their versions shows.
@@ -336,7 +332,7 @@ impl<'a> Recomputed<'a> {
         let lost = self.gaps.iter().try_fold(0, |sum: u64, (_, lost)| sum.checked_add((*lost)?));
         let Some((last_gap, _)) = self.gaps.last().filter(|_| lost != Some(self.assigned)) else { return Vec::new() };
         let before = |(order, known): (&OrderId, &Order)| {
-            (known.record.is_some() && known.last <= *last_gap).then(|| order.clone())
+            (known.kept.is_some() && known.last <= *last_gap).then(|| order.clone())
         };
         let mut orders: Vec<OrderId> = self.orders.iter().filter_map(before).collect();
         orders.sort();
@@ -347,7 +343,7 @@ impl<'a> Recomputed<'a> {
         self.after_damage(None);
         self.compare_ends();
         self.differences.extend(more);
-        let records = || self.orders.values().filter_map(|order| order.record.as_deref());
+        let records = || self.orders.values().filter_map(|order| order.kept.as_ref().map(|kept| &*kept.record));
         let head = |record: &OrderRecord| (record.id.clone(), Head { version: record.version, hash: record.head });
         let heads: BTreeMap<OrderId, Head> = records().map(head).collect();
         let refunds = records().map(|record| record.refunds.len() as u64).sum();

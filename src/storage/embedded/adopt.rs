@@ -44,7 +44,7 @@ impl Writer {
         let mut group = Group::new(&*self.reader, &self.device, self.sequence, Room::Free);
         for cursor in cursors {
             group.put_cursor(cursor).map_err(|not| match not {
-                NotDecided::Failed(error) => error,
+                NotDecided::Failed(error) | NotDecided::Unreadable(error) => error,
                 NotDecided::NoRoom | NotDecided::Refused(_) => self.no_room(),
             })?;
         }

@@ -150,7 +150,7 @@ fn read_entries(
             Ok(read) => read,
             Err(why) => return Err(lines.bad(why)),
         };
-        writing.payload.push_entry(entry.order, entry.version, line_of(lines));
+        writing.payload.push_entry(&entry, line_of(lines));
         orders.insert(record.id.clone(), record);
         if writing.payload.bytes.len() >= FRAME_BYTES {
             writing.flush()?;

@@ -32,6 +32,9 @@ pub(super) struct Index {
     progress: Mutex<Progress>,
     /// It was rebuilt while in use, and no checkpoint says so yet.
     renewed: AtomicBool,
+    /// Why the journal cannot be replayed, once that was tried in vain: it takes as long as the journal is large, and an
+    /// order that is damaged may be asked for often.
+    unreplayable: Mutex<Option<String>>,
 }
 
 /// How far an index was brought.
@@ -82,7 +85,15 @@ impl Index {
     ) -> Index {
         let current = RwLock::new(Current::Sled(Arc::new(tree)));
         let (directory, progress) = (directory.to_owned(), Mutex::new(progress));
-        Index { directory, segments, cache_bytes, current, progress, renewed: AtomicBool::new(false) }
+        Index {
+            directory,
+            segments,
+            cache_bytes,
+            current,
+            progress,
+            renewed: AtomicBool::new(false),
+            unreplayable: Mutex::default(),
+        }
     }
 
     /// A new index, rebuilt from the journal's first frame through `through`.
@@ -95,7 +106,7 @@ impl Index {
         let (current, sequence) = rebuild(directory, &segments, cache_bytes, through)?;
         let (current, progress) = (RwLock::new(current), Mutex::new(Progress { through, sequence }));
         let (directory, renewed) = (directory.to_owned(), AtomicBool::new(true));
-        Ok(Index { directory, segments, cache_bytes, current, progress, renewed })
+        Ok(Index { directory, segments, cache_bytes, current, progress, renewed, unreplayable: Mutex::default() })
     }
 
     /// An empty index that is kept in memory.
@@ -104,7 +115,7 @@ impl Index {
         let current = RwLock::new(Current::Memory(Arc::default()));
         let progress = Mutex::new(Progress { through: 0, sequence: 0 });
         let (directory, renewed) = (PathBuf::new(), AtomicBool::new(false));
-        Index { directory, segments, cache_bytes: 0, current, progress, renewed }
+        Index { directory, segments, cache_bytes: 0, current, progress, renewed, unreplayable: Mutex::default() }
     }
 
     /// Brings the index from where it is to `through`.
@@ -258,8 +269,15 @@ impl Index {
             Current::Memory(_) if broken.is_some() => return Ok(()),
             Current::Sled(_) | Current::Memory(_) => {}
         }
+        if let Some(why) = &*locked(&self.unreplayable) {
+            return Err(StorageError::Poisoned { why: why.clone() });
+        }
         tracing::warn!(why, "the index is broken and is rebuilt from the journal");
-        let (next, _) = rebuild(&self.directory, &self.segments, self.cache_bytes, progress.through)?;
+        let rebuilt = rebuild(&self.directory, &self.segments, self.cache_bytes, progress.through);
+        if let Err(error @ StorageError::Damaged { .. }) = &rebuilt {
+            *locked(&self.unreplayable) = Some(super::journal::words(error));
+        }
+        let (next, _) = rebuilt?;
         *writing(&self.current) = next;
         drop(progress);
         self.renewed.store(true, Ordering::Release);

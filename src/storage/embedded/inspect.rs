@@ -80,7 +80,7 @@ impl IndexCopy {
     fn check(self, noted: Option<&Noted>) -> Result<CheckReport, StorageError> {
         let base: Arc<dyn Base> = self.index.clone();
         let history: Arc<dyn History> = self.segments.clone();
-        let reader = Reader::new(View::new(Some(base)), history, 1, self.through, self.index.progress().sequence);
+        let reader = Reader::new(View::new(Some(base)), history, 1, self.through, self.index.progress().sequence)?;
         let mut report = check::check_against(&reader, noted, || Ok((self.through, ())))?;
         drop(reader);
         if self.index.take_renewed() {

@@ -14,7 +14,8 @@
 //! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
-//! | `tree`, `parts`, `index`, `indexer` | sled at arm's length, long values in parts; the thread that feeds it |
+//! | `tree`, `parts`, `page`, `pages` | sled at arm's length; long values in parts, short ones in pages |
+//! | `index`, `indexer` | what is made anew where it fails; the thread that feeds it |
 //! | `rebuild` | making the index anew from the journal |
 //! | `compact` | rewriting the index, offline |
 //! | `bodies` | answers as upstreams gave them, a cache beside the index |
@@ -51,6 +52,8 @@ mod open;
 mod options;
 mod os;
 mod owner;
+mod page;
+mod pages;
 mod parts;
 mod read_only;
 mod rebuild;
@@ -90,6 +93,7 @@ use super::lines::Cursor;
 use super::lock::{Builder, RwLock, reading};
 use super::place::History;
 use super::reader::Reader;
+use super::records::Records as _;
 use super::serve::{off_runtime, serve_reads};
 use super::view::{Base, View};
 use super::{
@@ -139,7 +143,7 @@ impl Embedded {
         let base: Arc<dyn Base> = index.clone();
         let history: Arc<dyn History> = segments.clone();
         let sequence = index.progress().sequence;
-        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number(), sequence));
+        let reader = Arc::new(Reader::new(View::new(Some(base)), history, records, journal.number(), sequence)?);
         let sending = i64::try_from(open::count_sending(&*reader)?).unwrap_or(i64::MAX);
         let backlog = Arc::new(Backlog::new(backlog_bytes));
         let bodies = Some(Arc::new(Bodies::new(Arc::clone(&index))));
@@ -279,7 +283,12 @@ fn freeze(commands: &mpsc::Sender<Command>) -> Result<(u64, std::sync::mpsc::Sen
 
 impl Storage for Embedded {
     fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, TransactError>> {
-        Box::pin(async move { self.ask(|answer| Command::One(Box::new(transaction), answer)).await? })
+        Box::pin(async move {
+            // Read here, beside all other callers, it is at hand when the one writer asks for it. What cannot be read
+            // is the writer's to tell.
+            let _at_hand = self.reader.kept(&transaction.order);
+            self.ask(|answer| Command::One(Box::new(transaction), answer)).await?
+        })
     }
 
     fn transact_many(

@@ -3,19 +3,35 @@
 /// Bytes of content per value. A leaf holds up to 17 values, so each stays below 7 KiB.
 const PART: usize = 6 * 1024;
 
-/// Each part begins with the first bytes of the whole content's hash and the number of parts.
+/// Each part begins with a sum of the whole content and the number of parts.
 const HEAD: usize = 8 + 2;
+
+/// What tells a content from any other that is put together from parts of several; of a content that is one value, a
+/// checksum, for all that can be wrong with it is that it is not what was written.
+fn sum(content: &[u8], count: u16) -> [u8; 8] {
+    let mut sum = [0; 8];
+    match count {
+        1 => sum[..4].copy_from_slice(&crc32c::crc32c(content).to_be_bytes()),
+        _ => sum.copy_from_slice(&blake3::hash(content).as_bytes()[..8]),
+    }
+    sum
+}
+
+/// Whether a content takes one value.
+pub(super) fn is_short(content: &[u8]) -> bool {
+    content.len() <= PART
+}
 
 /// Cuts a content into values, at least one.
 pub(super) fn cut(content: &[u8]) -> impl Iterator<Item = (u16, Vec<u8>)> + '_ {
     let count = u16::try_from(content.len().div_ceil(PART).max(1));
     let count = count.expect("a content below 384 MiB: frames are smaller");
-    let hash = blake3::hash(content);
+    let sum = sum(content, count);
     (0..count).map(move |number| {
         let from = usize::from(number) * PART;
         let part = &content[from..content.len().min(from + PART)];
         let mut value = Vec::with_capacity(HEAD + part.len());
-        value.extend_from_slice(&hash.as_bytes()[..8]);
+        value.extend_from_slice(&sum);
         value.extend_from_slice(&count.to_be_bytes());
         value.extend_from_slice(part);
         (number, value)
@@ -25,6 +41,13 @@ pub(super) fn cut(content: &[u8]) -> impl Iterator<Item = (u16, Vec<u8>)> + '_ {
 /// How many parts there are, as the first one says.
 pub(super) fn count(first: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([*first.get(8)?, *first.get(9)?]))
+}
+
+/// The content of a value that is the whole of it; `None` where it is not.
+pub(super) fn only(value: &[u8]) -> Option<&[u8]> {
+    let (head, content) = value.split_at_checked(HEAD)?;
+    let is_whole = count(head)? == 1 && sum(content, 1) == head[..8];
+    is_whole.then_some(content)
 }
 
 /// Puts parts together again; `None` where they are not the whole of one content.
@@ -41,7 +64,7 @@ pub(super) fn join<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>>
         content.extend_from_slice(part);
     }
     let head = head?;
-    let whole = count(head)? == seen && blake3::hash(&content).as_bytes()[..8] == head[..8];
+    let whole = count(head)? == seen && sum(&content, seen) == head[..8];
     whole.then_some(content)
 }
 

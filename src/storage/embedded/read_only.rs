@@ -22,7 +22,8 @@ use crate::storage::{
 /// A ledger as it was when it was opened here: every write fails with [`StorageError::ReadOnly`].
 ///
 /// Takes no lock, opens no sled, writes nothing. A torn end is not there; the last frame may be one
-/// whose owner waits for its sync. Everything is held in memory: about what the orders take as JSON.
+/// whose owner waits for its sync. The index is held in memory, some hundred bytes an order; records are read from the
+/// journal.
 pub struct ReadOnly {
     reader: Arc<Reader>,
     quarantine: Option<Quarantine>,
@@ -36,7 +37,7 @@ impl ReadOnly {
         segments.last_begun()?.ok_or_else(none)?;
         let history: Arc<dyn History> = segments.clone();
         let (view, end) = replay::in_memory(&*segments, u64::MAX)?;
-        let reader = Arc::new(Reader::new(view, history, 512, end.after, end.sequence));
+        let reader = Arc::new(Reader::new(view, history, 512, end.after, end.sequence)?);
         let standing = instance::examine(directory, records::cursor(&*reader, Cursor::INSTANCE)?.as_deref());
         let quarantine = match standing {
             Standing::Quarantined(quarantine) => Some(quarantine),

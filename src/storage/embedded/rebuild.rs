@@ -13,7 +13,7 @@ use super::tree::Tree;
 use crate::storage::StorageError;
 use crate::storage::key::{Change, Key};
 use crate::storage::lock::{Mutex, RwLock, locked, reading, writing};
-use crate::storage::replay::{self, Stretch};
+use crate::storage::replay;
 use crate::storage::value::Value;
 use crate::storage::view::{Chunk, Kv, Over};
 
@@ -75,10 +75,8 @@ impl Filling<'_> {
     fn fill(&self, segments: &Segments, through: u64) -> Result<u64, Filled> {
         let broken = Mutex::new(None);
         let filling = Guarded { filling: self, broken: &broken };
-        let stretch = Stretch { after: 0, sequence: 0, through };
-        let filled = replay::stretch(segments, &filling, stretch, &mut |changes, frame| {
-            filling.note(self.apply(&changes, frame))
-        });
+        let filled =
+            replay::all(segments, &filling, through, &mut |changes, frame| filling.note(self.apply(&changes, frame)));
         match (filled, locked(&broken).take()) {
             (_, Some(why)) => Err(Filled::Index(why)),
             (Ok(end), None) => Ok(end.sequence),

@@ -4,7 +4,7 @@
 //! damage and what as a torn end is decided here: a frame that cannot be read is a torn end only in the
 //! last segment, and only where no frame after it says that it had been synced.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::storage::{BackedUp, StorageError};
 pub(super) struct Segments {
     pub(super) disk: Arc<dyn Disk>,
     directory: PathBuf,
-    open: Mutex<HashMap<u32, Arc<dyn SegmentFile>>>,
+    open: Mutex<BTreeMap<u32, Arc<dyn SegmentFile>>>,
 }
 
 /// A frame where it lies.
@@ -68,8 +68,8 @@ pub(super) struct End {
 /// How long a segment may be: it is read whole. A longer one was not written by us.
 pub(super) const LARGEST_SEGMENT: u64 = 1 << 30;
 
-/// How many files are kept open for reading.
-const OPEN: usize = 16;
+/// How many files are kept open for reading: of the size they have unless asked otherwise, two gigabytes of history.
+const OPEN: usize = 256;
 
 impl Segments {
     pub(super) fn new(disk: Arc<dyn Disk>, directory: &Path) -> Segments {
@@ -165,7 +165,7 @@ impl Segments {
         let file = file.map_err(|e| self.failed("open", segment, e))?;
         let mut open = locked(&self.open);
         if open.len() >= OPEN {
-            open.clear();
+            open.pop_first();
         }
         open.insert(segment, Arc::clone(&file));
         Ok(file)

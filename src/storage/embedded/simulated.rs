@@ -41,7 +41,7 @@ impl Embedded {
         };
         let (view, end) = replay::in_memory(&*segments, journal.number())?;
         let history: Arc<dyn History> = segments.clone();
-        let reader = Arc::new(Reader::new(view, history, 64, journal.number(), end.sequence).on_the_spot());
+        let reader = Arc::new(Reader::new(view, history, 64, journal.number(), end.sequence)?.on_the_spot());
         let sending = i64::try_from(count_sending(&*reader)?).unwrap_or(i64::MAX);
         let quarantine = Arc::new(RwLock::new(None));
         let writer = Writer {

@@ -26,7 +26,25 @@ pub(super) struct Tree {
 
 /// How often a long value is read whose parts did not fit together: an update may have come between them. More often
 /// it is not an update.
-const READS: usize = 8;
+pub(super) const READS: usize = 8;
+
+/// What is wrong with values that are not what was written.
+pub(super) const GARBLED: &str = "an entry of the index is garbled";
+
+/// A content that was put together.
+pub(super) enum Whole {
+    Value(sled::IVec),
+    Joined(Vec<u8>),
+}
+
+impl Whole {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Whole::Value(value) => parts::only(value).expect("it was looked at when it was read"),
+            Whole::Joined(content) => content,
+        }
+    }
+}
 
 /// sled gives its lock back a moment after it is dropped.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -48,47 +66,57 @@ impl Tree {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
-        let found = caught(|| self.db.get(key))?;
-        found
-            .map(|value| if key::may_be_long(key) { self.whole(key, value) } else { Ok(Value::from(&*value)) })
-            .transpose()
+        if key::shares_a_page(key) {
+            return self.get_in_page(key);
+        }
+        match caught(|| self.db.get(key))? {
+            Some(first) => {
+                let whole = self.whole(key, first)?.ok_or("an entry of the index is gone while it is read")?;
+                Ok(Some(Value::from(whole.bytes())))
+            }
+            None => Ok(None),
+        }
     }
 
+    /// About `limit` entries of one kind.
     pub(super) fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, String> {
-        let mut chunk = caught(|| {
-            let mut chunk = Chunk::default();
-            for entry in self.db.range(from..to) {
-                let (key, value) = entry?;
-                if chunk.entries.len() == limit {
-                    chunk.next = Some(Key::from(&*key));
-                    break;
-                }
-                chunk.entries.push((Key::from(&*key), Value::from(&*value)));
+        if key::shares_a_page(from) {
+            return self.range_in_pages(from, to, limit);
+        }
+        let mut chunk = Chunk::default();
+        let firsts: Vec<_> = caught(|| self.db.range(from..to).take(limit.saturating_add(1)).collect())?;
+        for (key, first) in firsts {
+            if chunk.entries.len() == limit {
+                chunk.next = Some(Key::from(&*key));
+                break;
             }
-            Ok(chunk)
-        })?;
-        for (key, value) in chunk.entries.iter_mut().filter(|(key, _)| key::may_be_long(key)) {
-            let first = sled::IVec::from(&*value.bytes());
-            *value = self.whole(key, first)?;
+            let whole = self.whole(&key, first)?.ok_or("an entry of the index is gone while it is read")?;
+            chunk.entries.push((Key::from(&*key), Value::from(whole.bytes())));
         }
         Ok(chunk)
     }
 
-    /// Puts the value together that begins with `first`, which lies under `key`.
-    fn whole(&self, key: &[u8], mut first: sled::IVec) -> Result<Value, String> {
+    /// Puts the content together that begins with `first`, which lies under `key`; `None`: it was removed meanwhile.
+    pub(super) fn whole(&self, key: &[u8], mut first: sled::IVec) -> Result<Option<Whole>, String> {
         for _ in 0..READS {
-            let count = parts::count(&first).ok_or("an entry of the index is garbled")?;
+            if parts::only(&first).is_some() {
+                return Ok(Some(Whole::Value(first)));
+            }
+            let count = parts::count(&first).ok_or(GARBLED)?;
             let mut further = Vec::new();
             for number in 1..count {
                 further.extend(caught(|| self.db.get(key::part(key, number)))?);
             }
             let all = std::iter::once(&first).chain(&further);
             if let Some(content) = parts::join(all.map(|part| &**part)) {
-                return Ok(Value::from(content));
+                return Ok(Some(Whole::Joined(content)));
             }
-            first = caught(|| self.db.get(key))?.ok_or("an entry of the index is gone while it is read")?;
+            match caught(|| self.db.get(key))? {
+                Some(again) => first = again,
+                None => return Ok(None),
+            }
         }
-        Err("an entry of the index is garbled".to_owned())
+        Err(GARBLED.to_owned())
     }
 
     /// Takes changes in, and then the frame that they go through.
@@ -97,38 +125,81 @@ impl Tree {
     /// leaves a part of them, and they are put once more when the frames are replayed; so records come last: one that
     /// is there tells the replay that all its other entries are.
     pub(super) fn apply(&self, changes: &[Change], through: u64) -> Result<(), String> {
-        let (records, others): (Vec<&Change>, Vec<&Change>) =
-            changes.iter().partition(|(key, _)| key.first() == Some(&key::RECORD));
-        for (key, value) in others.into_iter().chain(records) {
-            caught(|| match value {
-                Some(value) if key::may_be_long(key) => self.put_long(key, &value.bytes()),
-                Some(value) => self.db.insert(key, &*value.bytes()).map(|_| ()),
-                None => self.db.remove(key).map(|_| ()),
-            })?;
+        let (in_pages, alone): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|(key, _)| key::shares_a_page(key));
+        self.apply_in_pages(in_pages)?;
+        for (key, value) in alone {
+            match value {
+                Some(value) => self.put(key, &value.bytes())?,
+                None => self.remove(key)?,
+            }
         }
         caught(|| self.db.insert(APPLIED, &through.to_be_bytes()))?;
         Ok(())
     }
 
-    /// Puts a value of any length: where it takes several parts, all at once.
-    fn put_long(&self, key: &[u8], content: &[u8]) -> sled::Result<()> {
-        let mut parts_of_it = parts::cut(content);
-        let (_, first) = parts_of_it.next().expect("a content has a first part");
-        let count = parts::count(&first).expect("a part says of how many it is one");
-        let old = if count == 1 {
-            self.db.insert(key, first)?
-        } else {
-            let old = self.db.get(key)?;
-            let mut batch = sled::Batch::default();
-            batch.insert(key, first);
-            parts_of_it.for_each(|(number, part)| batch.insert(key::part(key, number), part));
-            self.db.apply_batch(batch)?;
-            old
-        };
+    /// Puts a content of any length.
+    pub(super) fn put(&self, key: &[u8], content: &[u8]) -> Result<(), String> {
+        self.put_at_once(&[(key, content)], None)
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<(), String> {
+        let old = caught(|| self.db.remove(key))?;
+        self.remove_parts(key, 1, old)
+    }
+
+    /// Puts contents of any length and removes one, all at once.
+    pub(super) fn put_at_once(&self, contents: &[(&[u8], &[u8])], gone: Option<&[u8]>) -> Result<(), String> {
+        if let ([(key, content)], None) = (contents, gone)
+            && parts::is_short(content)
+        {
+            let (_, value) = parts::cut(content).next().expect("a content has a first part");
+            let old = caught(|| self.db.insert(key, value))?;
+            return self.remove_parts(key, 1, old);
+        }
+        let mut batch = sled::Batch::default();
+        let mut superfluous = Vec::new();
+        for (key, content) in contents {
+            let mut count = 0;
+            for (number, part) in parts::cut(content) {
+                match number {
+                    0 => batch.insert(*key, part),
+                    _ => batch.insert(key::part(key, number), part),
+                }
+                count = number + 1;
+            }
+            superfluous.push((*key, count, caught(|| self.db.get(key))?));
+        }
+        if let Some(gone) = gone {
+            batch.remove(gone);
+            superfluous.push((gone, 1, caught(|| self.db.get(gone))?));
+        }
+        caught(|| self.db.apply_batch(batch))?;
+        superfluous.into_iter().try_for_each(|(key, count, old)| self.remove_parts(key, count, old))
+    }
+
+    /// Removes the parts from `count` on that a value had which is no longer there.
+    fn remove_parts(&self, key: &[u8], count: u16, old: Option<sled::IVec>) -> Result<(), String> {
         for superfluous in count..old.as_deref().and_then(parts::count).unwrap_or(0) {
-            self.db.remove(key::part(key, superfluous))?;
+            caught(|| self.db.remove(key::part(key, superfluous)))?;
         }
         Ok(())
+    }
+
+    /// The value under the last key up to this one.
+    pub(super) fn last_up_to(&self, key: &[u8]) -> Result<Option<(sled::IVec, sled::IVec)>, String> {
+        caught(|| self.db.range::<&[u8], _>(..=key).next_back().transpose())
+    }
+
+    /// The value under the last key before this one.
+    pub(super) fn last_before(&self, key: &[u8]) -> Result<Option<(sled::IVec, sled::IVec)>, String> {
+        caught(|| self.db.get_lt(key))
+    }
+
+    /// How many keys of sled begin with that byte.
+    #[cfg(test)]
+    pub(super) fn keys_from(&self, kind: u8) -> usize {
+        self.db.scan_prefix([kind]).count()
     }
 
     /// The frame that the index says it goes through.

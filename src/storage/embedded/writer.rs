@@ -17,8 +17,9 @@ use super::instance::Instance;
 use super::journal::{Journal, words};
 use super::owner::Owner;
 use super::segments::Segments;
-use crate::domain::DeviceName;
-use crate::storage::group::{Decided, Group, NotDecided, Room};
+use crate::domain::decide::Refusal;
+use crate::domain::{BrokenHistory, DeviceName, OrderId};
+use crate::storage::group::{Decided, Group, NotDecided, Room, Written};
 use crate::storage::lock::{JoinHandle, RwLock, reading};
 use crate::storage::reader::Reader;
 use crate::storage::{Quarantine, StorageError, Transaction};
@@ -31,6 +32,13 @@ enum Turn {
     /// Another one, with this command if it was taken from the queue already.
     On(Option<Box<Command>>),
     Ended,
+}
+
+/// Refuses one order of several for what is damaged of it: the others need not wait until it is mended.
+fn unreadable(order: &OrderId, error: &StorageError) -> Refusal {
+    tracing::error!(%order, %error, "an order cannot be read");
+    let why = "what was recorded of it is damaged; verify says where";
+    Refusal::Broken(BrokenHistory { sequence: 0, event: "unreadable", order: order.clone(), why })
 }
 
 /// A command with those that wait behind it and share its write; and the first that does not.
@@ -232,12 +240,13 @@ impl Writer {
                     Ok(committed) => Ok(committed),
                     Err(NotDecided::Refused(refusal)) => Err(refusal.into()),
                     Err(NotDecided::NoRoom) => Err(self.no_room().into()),
+                    Err(NotDecided::Unreadable(error)) => Err(error.into()),
                     Err(NotDecided::Failed(error)) => return Err(error),
                 }),
                 Command::Many(transactions, _) => Given::Many(self.decide_many(&mut deciding, transactions)?),
                 Command::Cursor(cursor, _) => Given::Cursor(match deciding.put_cursor(cursor) {
                     Ok(()) => Ok(()),
-                    Err(NotDecided::Failed(error)) => return Err(error),
+                    Err(NotDecided::Failed(error) | NotDecided::Unreadable(error)) => return Err(error),
                     Err(NotDecided::NoRoom | NotDecided::Refused(_)) => Err(self.no_room()),
                 }),
                 Command::Checkpoint(_)
@@ -265,6 +274,7 @@ impl Writer {
                 Ok(committed) => answers.push(Ok(committed)),
                 Err(NotDecided::Refused(refusal)) => answers.push(Err(refusal)),
                 Err(NotDecided::NoRoom) => return Ok(Err(self.no_room())),
+                Err(NotDecided::Unreadable(error)) => answers.push(Err(unreadable(&transaction.order, &error))),
                 Err(NotDecided::Failed(error)) => return Err(error),
             }
         }
@@ -272,7 +282,7 @@ impl Writer {
     }
 
     /// Appends what was decided, syncs it, and shows it.
-    pub(super) fn append(&mut self, mut decided: Decided) -> Result<(), StorageError> {
+    pub(super) fn append(&mut self, decided: Decided) -> Result<(), StorageError> {
         if decided.payload.is_empty() {
             return Ok(());
         }
@@ -280,8 +290,8 @@ impl Writer {
         let set_aside_for = u64::try_from(sending).unwrap_or(0);
         let (number, place) = self.journal.append(Kind::Commit, &decided.payload.bytes, decided.room, set_aside_for)?;
         (self.sequence, self.sending) = (decided.sequence, sending);
-        let changes = decided.changes_at(place);
-        self.reader.publish(number, self.sequence, &changes, decided.records);
+        let Written { changes, records } = decided.written_at(place);
+        self.reader.publish(number, self.sequence, &changes, records);
         if let Some(following) = &self.following {
             following.backlog.push(Progress { through: number, sequence: self.sequence }, changes);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tillbook::storage::embedded::Embedded;
-use tillbook::storage::{Storage, StorageError};
+use tillbook::storage::{Storage, StorageError, TransactError};
 
 use super::fixture::*;
 
@@ -283,4 +283,40 @@ async fn a_segment_that_was_being_begun_when_the_power_went_is_begun_again() {
         assert_eq!(ledger.check().await.expect("checked").differences, []);
         ledger.close().await.expect("closed");
     }
+}
+
+/// What a record is made of lies in the journal: one line of it that rots takes one order with it, not the shop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_event_is_damaged_is_refused_with_the_place_and_all_others_go_on() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = open(directory.path());
+    for number in 0..300 {
+        add(&ledger, number).await;
+    }
+    ledger.close().await.expect("closed");
+    let first = segment(directory.path(), 1);
+    let mut bytes = std::fs::read(&first).expect("readable");
+    bytes[5000] ^= 1;
+    std::fs::write(&first, bytes).expect("writable");
+    let ledger = open(directory.path());
+    let mut damaged = Vec::new();
+    for number in 0..300 {
+        match ledger.get(&order(number)).await {
+            Ok(record) => assert_eq!(record.map(|record| record.version), Some(1)),
+            Err(StorageError::Damaged { path, position, .. }) => damaged.push((number, path, position)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let [(number, path, position)] = damaged.as_slice() else { panic!("{damaged:?}") };
+    assert!(*path == first && (4000..=5000).contains(position), "{} byte {position}", path.display());
+    let refused = ledger.transact(hold(&order(*number), "a", 100)).await.expect_err("nothing to decide on");
+    assert!(matches!(refused, TransactError::Storage(StorageError::Damaged { .. })), "{refused}");
+    let page = vec![hold(&order(*number), "b", 100), hold(&order(number + 1), "b", 100)];
+    let answers = ledger.transact_many(page).await.expect("written");
+    let words: Vec<Result<u64, String>> =
+        answers.into_iter().map(|answer| answer.map(|held| held.record.version).map_err(|e| e.to_string())).collect();
+    let why = "event 0 (unreadable) of order fubei:2099:";
+    assert!(matches!(&words[..], [Err(words), Ok(2)] if words.starts_with(why)), "{words:?}");
+    must(&ledger, hold(&order(number + 2), "c", 100)).await;
+    ledger.close().await.expect("closed");
 }

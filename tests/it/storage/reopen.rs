@@ -203,20 +203,22 @@ async fn where_no_index_can_be_made_on_disk_it_is_kept_in_memory_and_everything_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_index_that_points_elsewhere_gives_the_right_events_all_the_same() {
+async fn an_index_that_points_elsewhere_gives_the_right_records_and_events_all_the_same() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let ledger = open(directory.path());
     fill(&ledger, 0).await;
     let (all, some) = (ledger.events(0, 1000).await, ledger.events_of(&order(3)).await);
     let (all, some) = (all.expect("readable"), some.expect("readable"));
+    let record = ledger.get(&order(3)).await.expect("readable");
     ledger.close().await.expect("closed");
-    for kind in [b"e", b"q"] {
+    for kind in [b"o", b"q"] {
         let ledger = open_after(directory.path(), |index| {
-            let places: Vec<_> = index.scan_prefix(kind).map(|entry| entry.expect("readable")).collect();
-            for ((key, _), (_, place)) in places.iter().zip(places.iter().rev()) {
-                index.insert(key, place).expect("inserted");
+            let entries: Vec<_> = index.scan_prefix(kind).map(|entry| entry.expect("readable")).collect();
+            for ((key, _), (_, value)) in entries.iter().zip(entries.iter().rev()) {
+                index.insert(key, value).expect("inserted");
             }
         });
+        assert_eq!(ledger.get(&order(3)).await.expect("readable"), record);
         assert_eq!(ledger.events_of(&order(3)).await.expect("readable"), some);
         assert_eq!(ledger.events(0, 1000).await.expect("readable"), all);
         assert_eq!(ledger.check().await.expect("checked").differences, []);

@@ -79,14 +79,14 @@ async fn a_closed_index_is_compared_from_outside_too() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     closed(directory.path()).await;
     let index = sled::open(directory.path().join("index-1")).expect("sled opens it");
-    let key = index.scan_prefix([b'k']).keys().next().expect("a refund").expect("readable");
-    index.remove(key).expect("removed");
+    // The one page in which all refund keys lie.
+    index.remove(b"k").expect("removed").expect("it was there");
     index.flush().expect("flushed");
     drop(index);
     let report = verify(directory.path());
     assert_eq!(
         (found(&report), report.notes),
-        (vec!["- 0: an entry for a refund key is missing".to_owned()], Vec::new())
+        (vec!["- 0: an entry for a refund key is missing".to_owned(); 10], Vec::new())
     );
     fs::remove_dir_all(directory.path().join("index-1")).expect("removed");
     let report = verify(directory.path());

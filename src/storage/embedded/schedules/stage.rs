@@ -155,7 +155,7 @@ pub(crate) fn open(disk: &Shelf, backlog_bytes: usize) -> (Embedded, JoinHandle<
     let view = View::new(Some(Arc::new(OneByOne(Arc::clone(&index)))));
     let history: Arc<dyn History> = segments.clone();
     // One record is kept at hand, and one that was: the others are read from the view, which is to be tested.
-    let reader = Arc::new(Reader::new(view, history, 1, journal.number(), 0).on_the_spot());
+    let reader = Arc::new(Reader::new(view, history, 1, journal.number(), 0).expect("in memory").on_the_spot());
     let backlog = Arc::new(Backlog::new(backlog_bytes));
     let (reader_of_thread, index_of_thread) = (Arc::clone(&reader), Arc::clone(&index));
     let thread = indexer::start(Arc::clone(&backlog), reader_of_thread, index_of_thread, usize::MAX, |_| ());
