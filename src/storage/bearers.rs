@@ -74,10 +74,7 @@ impl Bearers {
 
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::domain::{ChainHash, Entry, Event, Money};
     use crate::storage::conformance::shop;
 
     fn order(id: &str) -> OrderId {
@@ -113,14 +110,7 @@ mod tests {
 
     #[test]
     fn a_number_is_contested_as_long_as_several_orders_bear_it_by_one_kind() {
-        let record = |number: i64| {
-            let (facts, zero) = (Arc::new(shop::facts(number)), Money::ZERO);
-            let event = Event::FactsSeen { facts, external: zero, unsettled: zero };
-            let (order, account, device) = (shop::order(number), shop::account(), shop::device());
-            let entry = Entry { sequence: 1, order, account, version: 1, at: shop::at(0), device, event };
-            OrderRecord::apply(None, &entry, ChainHash::START).expect("a first event")
-        };
-        let (one, two) = (record(1), record(2));
+        let (one, two) = (shop::first_record(1), shop::first_record(2));
         let by = |kind: &str| Reference { kind: kind.to_owned(), number: "7".to_owned() };
         let mark = key::contested(&shop::account(), "order_sn", "7");
         let mut bearers = Bearers::default();

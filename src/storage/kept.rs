@@ -181,45 +181,9 @@ mod tests {
     use super::*;
     use crate::domain::{Entry, RefundKey, Requested};
     use crate::storage::conformance::shop;
-    use crate::storage::place::Walked;
+    use crate::storage::memory::Log;
 
-    /// Lines one after the other.
-    #[derive(Default)]
-    struct Lines(Vec<u8>);
-
-    impl Lines {
-        fn push(&mut self, line: &[u8]) -> Place {
-            let (offset, length, crc) = (self.0.len() as u64, line.len() as u32, crc32c::crc32c(line));
-            self.0.extend(line);
-            Place { segment: 1, offset, length, crc }
-        }
-    }
-
-    impl History for Lines {
-        fn read(&self, place: Place) -> Result<Vec<u8>, StorageError> {
-            let from = place.offset as usize;
-            Ok(self.0[from..from + place.length as usize].to_vec())
-        }
-
-        fn walk(
-            &self,
-            _: u64,
-            _: u64,
-            _: &mut dyn FnMut(Walked<'_>) -> Result<(), StorageError>,
-        ) -> Result<(), StorageError> {
-            Ok(())
-        }
-
-        fn describe(&self, place: Place) -> String {
-            format!("{place:?}")
-        }
-
-        fn unreadable(&self, _: Place, why: String) -> StorageError {
-            StorageError::Poisoned { why }
-        }
-    }
-
-    fn add(lines: &mut Lines, old: Option<&Kept>, order: &OrderId, event: Event) -> Kept {
+    fn add(lines: &Log, old: Option<&Kept>, order: &OrderId, event: Event) -> Kept {
         let version = old.map_or(0, |old| old.record.version) + 1;
         let (account, device, at) = (shop::account(), shop::device(), shop::at(0));
         let entry = Entry { sequence: version, order: order.clone(), account, version, at, device, event };
@@ -227,7 +191,7 @@ mod tests {
         let before = old.map(|old| OrderRecord::clone(&old.record));
         let head = before.as_ref().map_or(ChainHash::START, |record| record.head).next(&line);
         let record = OrderRecord::apply(before, &entry, head).expect("it follows");
-        let place = lines.push(&line);
+        let (_, place) = lines.append(&line);
         Kept::after(old, Arc::new(record), &entry.event, place)
     }
 
@@ -242,19 +206,19 @@ mod tests {
         Event::RefundHeld { key, requested, amount, memo, by, due_at: shop::at(1), needs_approval: true }
     }
 
-    fn read(lines: &Lines, order: &OrderId, bytes: &[u8]) -> Option<(OrderRecord, Trail)> {
+    fn read(lines: &Log, order: &OrderId, bytes: &[u8]) -> Option<(OrderRecord, Trail)> {
         let kept = Kept::read(order, bytes, lines).expect("the lines can be read");
         kept.map(|kept| (OrderRecord::clone(&kept.record), kept.trail))
     }
 
     #[test]
     fn an_order_is_read_back_with_the_facts_that_came_last_and_the_places_of_all_its_events() {
-        let (mut lines, order) = (Lines::default(), shop::order(1));
+        let (lines, order) = (Log::default(), shop::order(1));
         let mut kept: Option<Kept> = None;
         // Beyond the number up to which it is folded, the rest of the record lies beside the places.
         let held = (0..FOLDED).map(|number| held(&format!("k{number}")));
         for (events, event) in (1..).zip([seen(1), seen(7)].into_iter().chain(held)) {
-            let next = add(&mut lines, kept.as_ref(), &order, event);
+            let next = add(&lines, kept.as_ref(), &order, event);
             assert_eq!(next.trail.places().len(), events);
             assert_eq!(read(&lines, &order, &next.bytes()), Some(((*next.record).clone(), next.trail.clone())));
             kept = Some(next);
@@ -266,11 +230,11 @@ mod tests {
     fn bytes_or_places_that_are_not_the_order_s_own_are_not_right() {
         let (order, other) = (shop::order(1), shop::order(2));
         for refunds in [1, FOLDED] {
-            let mut lines = Lines::default();
-            let of_other = add(&mut lines, None, &other, seen(2));
-            let mut kept = add(&mut lines, None, &order, seen(1));
+            let lines = Log::default();
+            let of_other = add(&lines, None, &other, seen(2));
+            let mut kept = add(&lines, None, &order, seen(1));
             for number in 0..refunds {
-                kept = add(&mut lines, Some(&kept), &order, held(&format!("k{number}")));
+                kept = add(&lines, Some(&kept), &order, held(&format!("k{number}")));
             }
             let bytes = kept.bytes();
             assert!(read(&lines, &order, &bytes).is_some());

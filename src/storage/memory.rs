@@ -175,13 +175,13 @@ fn only_storage(error: TransactError) -> StorageError {
 
 /// The frames of a history that is not on disk; each is a segment of its own.
 #[derive(Default)]
-struct Log {
+pub(super) struct Log {
     frames: RwLock<Vec<Arc<[u8]>>>,
 }
 
 impl Log {
     /// Answers with the frame's number, from 1.
-    fn append(&self, payload: &[u8]) -> (u64, Place) {
+    pub(super) fn append(&self, payload: &[u8]) -> (u64, Place) {
         let mut frames = writing(&self.frames);
         frames.push(Arc::from(payload));
         (frames.len() as u64, place_of(frames.len(), payload))

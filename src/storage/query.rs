@@ -79,21 +79,13 @@ pub struct DueRefund {
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
     use super::*;
-    use crate::domain::{AccountName, ChainHash, Entry, Event, RefundStatus};
+    use crate::domain::{AccountName, RefundStatus};
     use crate::storage::conformance::shop;
-
-    fn order(number: i64) -> OrderRecord {
-        let (facts, zero) = (Arc::new(shop::facts(number)), Money::ZERO);
-        let event = Event::FactsSeen { facts, external: zero, unsettled: zero };
-        let (order, account, device) = (shop::order(number), shop::account(), shop::device());
-        let entry = Entry { sequence: 1, order, account, version: 1, at: shop::at(0), device, event };
-        OrderRecord::apply(None, &entry, ChainHash::START).expect("a first event")
-    }
 
     /// An order of 80.00 yuan, paid by WeChat at second 1, of which nothing was refunded.
     #[test]
     fn an_order_is_asked_for_if_all_that_is_asked_fits_it() {
-        let record = order(1);
+        let record = shop::first_record(1);
         let wanted = |change: &dyn Fn(&mut OrderQuery)| {
             let mut query = OrderQuery::default();
             change(&mut query);
@@ -123,7 +115,7 @@ mod tests {
 
     #[test]
     fn an_order_is_sorted_by_when_it_was_paid_or_made() {
-        let mut record = order(7);
+        let mut record = shop::first_record(7);
         Arc::make_mut(&mut record.facts).created_at = Some(shop::at(3));
         assert_eq!(OrderQuery::time_of(&record), shop::at(7));
         Arc::make_mut(&mut record.facts).paid_at = None;

@@ -246,7 +246,7 @@ impl Reader {
 
     pub(crate) fn events_of(&self, order: &OrderId) -> Result<Vec<Arc<Entry>>, StorageError> {
         self.by_place(|| {
-            let Some(kept) = self.stored(order)? else { return Ok(None) };
+            let Some(kept) = records::indexed(&self.view, &*self.history, order)? else { return Ok(None) };
             let mut found = Vec::new();
             for (version, place) in (1..).zip(kept.iter().flat_map(|kept| kept.trail.places())) {
                 let entry = self.entry(*place, &self.history.read(*place)?)?;
@@ -271,14 +271,6 @@ impl Reader {
         };
         self.view.distrust(why).map_err(|_| first)?;
         read()?.ok_or_else(|| StorageError::Poisoned { why: why.to_owned() })
-    }
-
-    /// An order as the index has it, if it has it; `None`: what it has is not right.
-    fn stored(&self, order: &OrderId) -> Result<Option<Option<Kept>>, StorageError> {
-        match self.view.get(&key::record(order))? {
-            Some(value) => Ok(value.kept(order, &*self.history)?.map(Some)),
-            None => Ok(Some(None)),
-        }
     }
 
     fn entry(&self, place: Place, line: &[u8]) -> Result<Arc<Entry>, StorageError> {
@@ -382,7 +374,7 @@ impl Records for Reader {
         if kept.is_some() {
             return Ok(kept);
         }
-        let kept = self.by_place(|| self.stored(order))?;
+        let kept = self.by_place(|| records::indexed(&self.view, &*self.history, order))?;
         if let Some(kept) = &kept {
             self.cache.offer(kept.clone(), epoch);
         }

@@ -27,16 +27,26 @@ pub(crate) trait Records: Kv {
     }
 }
 
-/// The record of an order, as the index has it.
+/// An order as the index has it, if it has it; `None`: what it has is not right.
+pub(crate) fn indexed(
+    kv: &(impl Kv + ?Sized),
+    history: &dyn History,
+    order: &OrderId,
+) -> Result<Option<Option<Kept>>, StorageError> {
+    match kv.get(&key::record(order))? {
+        Some(value) => Ok(value.kept(order, history)?.map(Some)),
+        None => Ok(Some(None)),
+    }
+}
+
+/// The same for those who cannot have an index mended: what is not right is an error.
 pub(crate) fn stored(
     kv: &(impl Kv + ?Sized),
     history: &dyn History,
     order: &OrderId,
 ) -> Result<Option<Kept>, StorageError> {
-    let Some(value) = kv.get(&key::record(order))? else { return Ok(None) };
-    let kept = value.kept(order, history)?;
-    let why = || format!("the index's record of order {order} cannot be read");
-    kept.map(Some).ok_or_else(|| StorageError::Poisoned { why: why() })
+    let wrong = || StorageError::Poisoned { why: format!("the index's record of order {order} cannot be read") };
+    indexed(kv, history, order)?.ok_or_else(wrong)
 }
 
 /// A cursor's value.

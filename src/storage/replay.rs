@@ -151,9 +151,7 @@ impl Recent<'_> {
         kept.extend(written);
         changes
     }
-}
 
-impl Recent<'_> {
     /// Whether what is put under that key so far can be nothing.
     fn is_new(&self, key: &[u8]) -> bool {
         self.seen.as_ref().is_some_and(|seen| !seen.may_have(key))

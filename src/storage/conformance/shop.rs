@@ -242,3 +242,12 @@ pub(super) async fn refused(storage: &dyn Storage, transaction: Transaction) -> 
 pub(super) async fn all_events(storage: &dyn Storage) -> Result<Vec<Arc<Entry>>, Stop> {
     Ok(storage.events(0, usize::MAX).await?)
 }
+
+/// The record of the shop's order of that number once its facts were seen, for tests of what is made of records.
+#[cfg(test)]
+pub(crate) fn first_record(number: i64) -> crate::domain::OrderRecord {
+    let event = Event::FactsSeen { facts: Arc::new(facts(number)), external: Money::ZERO, unsettled: Money::ZERO };
+    let (order, account, device) = (order(number), account(), device());
+    let entry = Entry { sequence: 1, order, account, version: 1, at: at(0), device, event };
+    crate::domain::OrderRecord::apply(None, &entry, crate::domain::ChainHash::START).expect("a first event")
+}

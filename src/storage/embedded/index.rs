@@ -83,17 +83,7 @@ impl Index {
         tree: Tree,
         progress: Progress,
     ) -> Index {
-        let current = RwLock::new(Current::Sled(Arc::new(tree)));
-        let (directory, progress) = (directory.to_owned(), Mutex::new(progress));
-        Index {
-            directory,
-            segments,
-            cache_bytes,
-            current,
-            progress,
-            renewed: AtomicBool::new(false),
-            unreplayable: Mutex::default(),
-        }
+        Index::of(directory, segments, cache_bytes, Current::Sled(Arc::new(tree)), progress, false)
     }
 
     /// A new index, rebuilt from the journal's first frame through `through`.
@@ -104,18 +94,33 @@ impl Index {
         through: u64,
     ) -> Result<Index, StorageError> {
         let (current, sequence) = rebuild(directory, &segments, cache_bytes, through)?;
-        let (current, progress) = (RwLock::new(current), Mutex::new(Progress { through, sequence }));
-        let (directory, renewed) = (directory.to_owned(), AtomicBool::new(true));
-        Ok(Index { directory, segments, cache_bytes, current, progress, renewed, unreplayable: Mutex::default() })
+        Ok(Index::of(directory, segments, cache_bytes, current, Progress { through, sequence }, true))
     }
 
     /// An empty index that is kept in memory.
     #[cfg(all(test, shuttle))]
     pub(super) fn in_memory(segments: Arc<Segments>) -> Index {
-        let current = RwLock::new(Current::Memory(Arc::default()));
-        let progress = Mutex::new(Progress { through: 0, sequence: 0 });
-        let (directory, renewed) = (PathBuf::new(), AtomicBool::new(false));
-        Index { directory, segments, cache_bytes: 0, current, progress, renewed, unreplayable: Mutex::default() }
+        let nothing = Progress { through: 0, sequence: 0 };
+        Index::of(Path::new(""), segments, 0, Current::Memory(Arc::default()), nothing, false)
+    }
+
+    fn of(
+        directory: &Path,
+        segments: Arc<Segments>,
+        cache_bytes: u64,
+        current: Current,
+        progress: Progress,
+        renewed: bool,
+    ) -> Index {
+        Index {
+            directory: directory.to_owned(),
+            segments,
+            cache_bytes,
+            current: RwLock::new(current),
+            progress: Mutex::new(progress),
+            renewed: AtomicBool::new(renewed),
+            unreplayable: Mutex::default(),
+        }
     }
 
     /// Brings the index from where it is to `through`.

@@ -149,12 +149,14 @@ fn cut<'a, 'b>(entries: &'b [Entry<'a>], grown: Grown) -> Vec<&'b [Entry<'a>]> {
             Grown::AtItsStart => {
                 let count = rest.iter().rev().take_while(|entry| fits(entry)).count().max(1);
                 let (before, page) = rest.split_at(rest.len() - count);
-                (rest, _) = (before, pages.push(page));
+                pages.push(page);
+                rest = before;
             }
             Grown::AtItsEnd | Grown::Within => {
                 let count = rest.iter().take_while(|entry| fits(entry)).count().max(1);
                 let (page, after) = rest.split_at(count);
-                (rest, _) = (after, pages.push(page));
+                pages.push(page);
+                rest = after;
             }
         }
     }

@@ -43,11 +43,14 @@ pub(super) fn count(first: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([*first.get(8)?, *first.get(9)?]))
 }
 
-/// The content of a value that is the whole of it; `None` where it is not.
-pub(super) fn only(value: &[u8]) -> Option<&[u8]> {
-    let (head, content) = value.split_at_checked(HEAD)?;
-    let is_whole = count(head)? == 1 && sum(content, 1) == head[..8];
-    is_whole.then_some(content)
+/// Whether a value is the whole of a content.
+pub(super) fn is_only(value: &[u8]) -> bool {
+    value.split_at_checked(HEAD).is_some_and(|(head, content)| count(head) == Some(1) && sum(content, 1) == head[..8])
+}
+
+/// The content of a value that was found to be the whole of it.
+pub(super) fn content_of_only(value: &[u8]) -> &[u8] {
+    &value[HEAD..]
 }
 
 /// Puts parts together again; `None` where they are not the whole of one content.

@@ -40,7 +40,7 @@ pub(super) enum Whole {
 impl Whole {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Whole::Value(value) => parts::only(value).expect("it was looked at when it was read"),
+            Whole::Value(value) => parts::content_of_only(value),
             Whole::Joined(content) => content,
         }
     }
@@ -69,13 +69,7 @@ impl Tree {
         if key::shares_a_page(key) {
             return self.get_in_page(key);
         }
-        match caught(|| self.db.get(key))? {
-            Some(first) => {
-                let whole = self.whole(key, first)?.ok_or("an entry of the index is gone while it is read")?;
-                Ok(Some(Value::from(whole.bytes())))
-            }
-            None => Ok(None),
-        }
+        caught(|| self.db.get(key))?.map(|first| self.value(key, first)).transpose()
     }
 
     /// About `limit` entries of one kind.
@@ -90,16 +84,21 @@ impl Tree {
                 chunk.next = Some(Key::from(&*key));
                 break;
             }
-            let whole = self.whole(&key, first)?.ok_or("an entry of the index is gone while it is read")?;
-            chunk.entries.push((Key::from(&*key), Value::from(whole.bytes())));
+            chunk.entries.push((Key::from(&*key), self.value(&key, first)?));
         }
         Ok(chunk)
+    }
+
+    /// The value that begins with `first`, where nobody removes what lies under its key.
+    fn value(&self, key: &[u8], first: sled::IVec) -> Result<Value, String> {
+        let whole = self.whole(key, first)?.ok_or("an entry of the index is gone while it is read")?;
+        Ok(Value::from(whole.bytes()))
     }
 
     /// Puts the content together that begins with `first`, which lies under `key`; `None`: it was removed meanwhile.
     pub(super) fn whole(&self, key: &[u8], mut first: sled::IVec) -> Result<Option<Whole>, String> {
         for _ in 0..READS {
-            if parts::only(&first).is_some() {
+            if parts::is_only(&first) {
                 return Ok(Some(Whole::Value(first)));
             }
             let count = parts::count(&first).ok_or(GARBLED)?;
