@@ -38,6 +38,7 @@ for part in "$@"; do
             # It ends with 2 where one survived and with 3 where one ran for ever, which is caught as well.
             mutate --output target --sharding round-robin --shard "${SHARD:-0/1}" \
                 --no-default-features --features conformance --cargo-arg=--lib || [[ $? =~ ^[23]$ ]] || exit 1
+            mkdir -p target/survivors
             survivors=() # and with them about twenty that delete a field: these heed no --re
             while read -r mutant; do
                 survivors+=(--re "^$(sed 's/[][\\.*^$(){}?+|]/\\&/g' <<<"$mutant")\$")

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccountName, DeviceName, Entry, Event, Facts, Money, OrderId, Timestamp};
+use crate::domain::{AccountName, DeviceName, Entry, Event, Facts, Money, OrderId, RefundKey, Requested, Timestamp};
 
 /// One line, read.
 pub(crate) enum Line {
@@ -50,21 +51,22 @@ impl Line {
     }
 }
 
-/// How the event of an upstream's facts begins, as serde writes it.
-const FACTS_START: &[u8] = b"\"event\":{\"type\":\"facts_seen\",";
+/// How an entry's event begins, as serde writes it, up to the word that says what it is.
+const EVENT_START: &[u8] = b"\"event\":{\"type\":\"";
 
-/// The line of an entry that brings an upstream's facts, read without a detour.
+/// The line of an entry whose event is of a sort that is known, read without a detour.
 #[derive(Deserialize)]
-struct FactsLine {
+struct Known<E> {
     sequence: u64,
     order: OrderId,
     account: AccountName,
     version: u64,
     at: Timestamp,
     device: DeviceName,
-    event: FactsSeen,
+    event: E,
 }
 
+/// The fields of [`Event::FactsSeen`].
 #[derive(Deserialize)]
 struct FactsSeen {
     facts: Arc<Facts>,
@@ -72,20 +74,55 @@ struct FactsSeen {
     unsettled: Money,
 }
 
+/// The fields of [`Event::RefundHeld`].
+#[derive(Deserialize)]
+struct RefundHeld {
+    key: RefundKey,
+    requested: Requested,
+    amount: Money,
+    memo: Option<String>,
+    by: Option<String>,
+    due_at: Timestamp,
+    #[serde(default)]
+    needs_approval: bool,
+}
+
+impl From<FactsSeen> for Event {
+    fn from(FactsSeen { facts, external, unsettled }: FactsSeen) -> Event {
+        Event::FactsSeen { facts, external, unsettled }
+    }
+}
+
+impl From<RefundHeld> for Event {
+    fn from(held: RefundHeld) -> Event {
+        let RefundHeld { key, requested, amount, memo, by, due_at, needs_approval } = held;
+        Event::RefundHeld { key, requested, amount, memo, by, due_at, needs_approval }
+    }
+}
+
 /// Reads an entry's line.
 ///
-/// An event's type stands among its fields, so serde keeps all of them aside until it has seen it. Facts are long, and
-/// most of what is read: their lines are told by how they begin. No text in a line can look like that, for its quotes
-/// are escaped.
+/// An event's type stands among its fields, so serde keeps all of them aside until it has seen it. Facts are long and
+/// holds are many: their lines are told by how they begin. No text in a line can look like that, for its quotes are
+/// escaped.
 pub(crate) fn entry(line: &[u8]) -> Result<Entry, serde_json::Error> {
-    let head = &line[..line.len().min(512)];
-    if !head.windows(FACTS_START.len()).any(|window| window == FACTS_START) {
-        return serde_json::from_slice(line);
+    match event_type(line) {
+        Some(b"facts_seen") => known::<FactsSeen>(line),
+        Some(b"refund_held") => known::<RefundHeld>(line),
+        _ => serde_json::from_slice(line),
     }
-    let FactsLine { sequence, order, account, version, at, device, event } = serde_json::from_slice(line)?;
-    let FactsSeen { facts, external, unsettled } = event;
-    let event = Event::FactsSeen { facts, external, unsettled };
-    Ok(Entry { sequence, order, account, version, at, device, event })
+}
+
+/// The word that says what an entry's event is, where it stands as this version writes it.
+fn event_type(line: &[u8]) -> Option<&[u8]> {
+    let head = &line[..line.len().min(512)];
+    let start = head.windows(EVENT_START.len()).position(|window| window == EVENT_START)?;
+    head[start + EVENT_START.len()..].split(|byte| *byte == b'"').next()
+}
+
+fn known<E: DeserializeOwned + Into<Event>>(line: &[u8]) -> Result<Entry, serde_json::Error> {
+    let Known::<E> { sequence, order, account, version, at, device, event } = serde_json::from_slice(line)?;
+    Ok(Entry { sequence, order, account, version, at, device, event: event.into() })
 }
 
 /// The lines of a payload, each with where it begins.
@@ -138,7 +175,6 @@ impl Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::RefundKey;
 
     #[test]
     fn lines_know_where_they_begin_and_a_cursor_is_told_from_an_entry() {
@@ -154,5 +190,32 @@ mod tests {
         assert_eq!(read[0], (0, br#"{"cursor":"orders","value":"a\nb"}"#.as_slice()));
         assert_eq!(read[1], (payload.entries[0].from, b"{\"sequence\":1}".as_slice()));
         assert!(Line::is_cursor(read[0].1) && !Line::is_cursor(read[1].1));
+    }
+
+    #[test]
+    fn a_line_that_is_read_without_a_detour_says_what_serde_says() {
+        let (order, account) = (OrderId::new("o").expect("valid"), AccountName::new("shop-1").expect("valid"));
+        let (device, key) = (DeviceName::new("till-1").expect("valid"), RefundKey::new("k").expect("valid"));
+        let amount = Money::from_fen(7).expect("an amount");
+        let held = |memo: Option<&str>, needs_approval| Event::RefundHeld {
+            key: key.clone(),
+            requested: Requested::Exactly(amount),
+            amount,
+            memo: memo.map(str::to_owned),
+            by: Some("A".to_owned()),
+            due_at: Timestamp::EPOCH,
+            needs_approval,
+        };
+        let like_facts = "\"event\":{\"type\":\"facts_seen\",";
+        for event in
+            [held(None, false), held(Some(like_facts), true), Event::RefundCanceled { key: key.clone(), by: None }]
+        {
+            let (order, account, device) = (order.clone(), account.clone(), device.clone());
+            let entry = Entry { sequence: 1, order, account, version: 1, at: Timestamp::EPOCH, device, event };
+            let line = serde_json::to_vec(&entry).expect("JSON");
+            assert_eq!(event_type(&line), Some(entry.event.name().as_bytes()));
+            assert_eq!(super::entry(&line).expect("read"), serde_json::from_slice(&line).expect("read"));
+            assert_eq!(super::entry(&line).expect("read"), entry);
+        }
     }
 }

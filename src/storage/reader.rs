@@ -370,13 +370,13 @@ impl Kv for Reader {
 
 impl Records for Reader {
     fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError> {
-        let (kept, epoch) = self.cache.get(order);
+        let (kept, turn) = self.cache.get(order);
         if kept.is_some() {
             return Ok(kept);
         }
         let kept = self.by_place(|| records::indexed(&self.view, &*self.history, order))?;
         if let Some(kept) = &kept {
-            self.cache.offer(kept.clone(), epoch);
+            self.cache.offer(kept.clone(), turn);
         }
         Ok(kept)
     }

@@ -41,6 +41,7 @@ mod compact;
 pub mod disk;
 mod export;
 mod frame;
+mod fresh;
 mod import;
 mod index;
 mod indexer;

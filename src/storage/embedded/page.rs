@@ -171,6 +171,13 @@ pub(super) fn without_entries(bound: &[u8], end: Option<&[u8]>) -> Vec<u8> {
     written(bound, &[], end)
 }
 
+/// Whether a key is in the page of that bound, or would be; `None`: it is none, or another one.
+pub(super) fn reaches(bound: &[u8], content: &[u8], key: &[u8]) -> Option<bool> {
+    let mut rest = content;
+    let end = begun(bound, &mut rest)?;
+    Some(bound <= key && bound.first() == key.first() && end.is_none_or(|end| key < end))
+}
+
 /// A page as it was written, with another end; `None`: it is none, or another one.
 pub(super) fn with_end(bound: &[u8], content: &[u8], end: Option<&[u8]>) -> Option<Vec<u8>> {
     let mut entries = content;

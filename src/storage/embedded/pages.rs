@@ -63,10 +63,10 @@ impl Tree {
             let pages = page.changed(bound, of_page);
             if !pages.is_empty() {
                 let pages: Vec<_> = pages.iter().map(|(bound, content)| (&**bound, content.as_slice())).collect();
-                self.put_at_once(&pages, None)?;
+                self.put_pages(&pages, None)?;
             } else if bound == kind {
                 // The first page of a kind stays: what comes before all others needs a place.
-                self.put(bound, &page::without_entries(bound, page.end()))?;
+                self.put_pages(&[(bound, &page::without_entries(bound, page.end()))], None)?;
             } else {
                 self.join_to_the_one_before(bound, page.end())?;
             }
@@ -76,6 +76,9 @@ impl Tree {
 
     /// The page that a key is in or would be in, with its bound; `None`: there is none of the kind yet.
     fn page_of(&self, key: &[u8]) -> Result<Option<(IVec, Whole)>, String> {
+        if let Some((bound, content)) = self.fresh.page_of(key) {
+            return Ok(Some((bound, Whole::Fresh(content))));
+        }
         for _ in 0..READS {
             let found = self.last_up_to(key)?;
             let Some((bound, first)) = found.filter(|(bound, _)| bound.first() == key.first()) else {
@@ -94,7 +97,14 @@ impl Tree {
         let (before, first) = self.last_before(bound)?.ok_or(GARBLED)?;
         let content = self.whole(&before, first)?.ok_or(GARBLED)?;
         let longer = page::with_end(&before, content.bytes(), end).ok_or(GARBLED)?;
-        self.put_at_once(&[(&before, &longer)], Some(bound))
+        self.put_pages(&[(&before, &longer)], Some(bound))
+    }
+
+    /// Puts pages and removes one, all at once.
+    fn put_pages(&self, pages: &[(&[u8], &[u8])], gone: Option<&[u8]>) -> Result<(), String> {
+        self.put_at_once(pages, gone)?;
+        self.fresh.written(pages, gone);
+        Ok(())
     }
 }
 

@@ -9,8 +9,10 @@ use std::fs::OpenOptions;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::fresh::Fresh;
 use super::{os, parts};
 use crate::storage::group::words_of;
 use crate::storage::key::{self, APPLIED, Change, Key};
@@ -20,6 +22,7 @@ use crate::storage::view::Chunk;
 /// A sled database in its own directory.
 pub(super) struct Tree {
     db: sled::Db,
+    pub(super) fresh: Fresh,
     path: PathBuf,
     pub(super) generation: u32,
 }
@@ -35,6 +38,8 @@ pub(super) const GARBLED: &str = "an entry of the index is garbled";
 pub(super) enum Whole {
     Value(sled::IVec),
     Joined(Vec<u8>),
+    /// A page that is at hand.
+    Fresh(Arc<[u8]>),
 }
 
 impl Whole {
@@ -42,6 +47,7 @@ impl Whole {
         match self {
             Whole::Value(value) => parts::content_of_only(value),
             Whole::Joined(content) => content,
+            Whole::Fresh(content) => content,
         }
     }
 }
@@ -56,7 +62,7 @@ impl Tree {
         let since = Instant::now();
         loop {
             match caught(|| config.open()) {
-                Ok(db) => return Ok(Tree { db, path, generation }),
+                Ok(db) => return Ok(Tree { db, fresh: Fresh::default(), path, generation }),
                 Err(why) if why.contains("WouldBlock") && since.elapsed() < LOCK_WAIT => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
