@@ -1,10 +1,11 @@
 //! The two doors: the upstreams' port, which can be shut and opened again, and the control port, which stays open.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use super::line::{CuttableListener, Line, Lines};
@@ -32,6 +33,9 @@ pub(crate) struct Door {
     port: u16,
     lines: Arc<Lines>,
     task: Mutex<Option<JoinHandle<()>>>,
+    /// Holds the port while the door is shut: nobody listens, so connects are refused, and the system gives it to nobody
+    /// else who asks for any.
+    held: Mutex<Option<TcpSocket>>,
     /// Opening and shutting take turns.
     turn: tokio::sync::Mutex<()>,
 }
@@ -41,18 +45,27 @@ fn no_url() -> String {
     "http://sandbox.invalid".to_owned()
 }
 
-async fn bind(port: u16) -> Result<TcpListener, SandboxError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address).await.map_err(|source| SandboxError::Listen { port, source })
+/// Connects that wait to be accepted.
+const WAITING: u32 = 1024;
+
+/// Takes a port (0 = a free one) without listening on it.
+fn hold(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    #[cfg(unix)] // Elsewhere it would let two listen on one port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(socket)
 }
 
 impl Door {
     /// Takes a port (0 = a free one) without serving it yet.
-    pub(crate) async fn take(port: u16) -> Result<(Self, TcpListener), SandboxError> {
-        let listener = bind(port).await?;
-        let port = listener.local_addr().map_err(|source| SandboxError::Listen { port, source })?.port();
-        let door = Self { port, lines: Arc::default(), task: Mutex::default(), turn: tokio::sync::Mutex::default() };
-        Ok((door, listener))
+    pub(crate) fn take(port: u16) -> Result<(Self, TcpListener), SandboxError> {
+        let listener = hold(port).and_then(|socket| socket.listen(WAITING));
+        let (port, listener) = listener
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
+            .map_err(|source| SandboxError::Listen { port, source })?;
+        let (task, held, turn) = Default::default();
+        Ok((Self { port, lines: Arc::default(), task, held, turn }, listener))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -77,6 +90,8 @@ impl Door {
             task.abort();
             // The listener is closed once the task is gone.
             let _ = task.await;
+            // An error: it is taken already, which is told when the door is to open again.
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = hold(self.port).ok();
         }
         self.lines.cut_all(spared);
     }
@@ -87,7 +102,9 @@ impl Door {
         if self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return Ok(());
         }
-        self.serve(bind(self.port).await?, router);
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let listener = held.map_or_else(|| hold(self.port), Ok).and_then(|socket| socket.listen(WAITING));
+        self.serve(listener.map_err(|source| SandboxError::Listen { port: self.port, source })?, router);
         Ok(())
     }
 

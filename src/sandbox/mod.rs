@@ -135,8 +135,8 @@ impl Builder {
     ///
     /// [`SandboxError::Listen`] when a port cannot be had.
     pub async fn start(self) -> Result<Sandbox, SandboxError> {
-        let upstreams = Door::take(self.port).await?;
-        let control = Door::take(self.control_port).await?;
+        let upstreams = Door::take(self.port)?;
+        let control = Door::take(self.control_port)?;
         Ok(Sandbox { house: House::open(Shared::new(self.inside(Clock::Machine)?), upstreams, control) })
     }
 

@@ -72,7 +72,7 @@ async fn with_the_network_down_connects_are_refused_and_the_same_port_comes_back
         assert!(error.is_connect(), "round {round}: {error:?}");
         // The books stay open at the other door.
         assert_eq!(json_body(control.get("/sandbox/books").await)["calls"]["refunds"], round);
-        sandbox.network_up().await.expect("the port is still free");
+        sandbox.network_up().await.expect("the port was kept");
         let taken = json_body(caller.fubei_refund(&order.id, &format!("K{round}"), "1").await);
         assert_eq!(taken["result_code"], 200);
     }
