@@ -46,8 +46,10 @@ impl Trail {
     }
 }
 
-/// An order that had more events than this is not folded from them each time.
-const FOLDED: usize = 6;
+/// An order that had more events than this is not folded from them each time. What is kept instead is a few hundred
+/// bytes a refund, written anew with each event, and sled writes every value several times over: with six in the place of
+/// 24, 64 callers who held for two minutes made a file of 2.9 GB beside a journal of 0.85 GB, and waited for the disk.
+const FOLDED: usize = 24;
 
 /// A record without its name, which is its key, and without its facts.
 #[derive(Serialize, Deserialize)]
