@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpSocket};
@@ -32,12 +32,18 @@ struct Doors {
 pub(crate) struct Door {
     port: u16,
     lines: Arc<Lines>,
-    task: Mutex<Option<JoinHandle<()>>>,
-    /// Holds the port while the door is shut: nobody listens, so connects are refused, and the system gives it to nobody
-    /// else who asks for any.
-    held: Mutex<Option<TcpSocket>>,
+    state: Mutex<State>,
     /// Opening and shutting take turns.
     turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A task serves the port.
+    Open(JoinHandle<()>),
+    /// The port is held all the same: nobody listens, so connects are refused, and the system gives it to nobody else
+    /// who asks for any. `None` where holding failed, which is told when the door is to open again.
+    Shut(Option<TcpSocket>),
 }
 
 /// Where a house without doors is said to be; no name server knows it.
@@ -47,6 +53,12 @@ fn no_url() -> String {
 
 /// Connects that wait to be accepted.
 const WAITING: u32 = 1024;
+
+/// Listens on a port (0 = a free one), by the socket that holds it if there is one.
+fn listen(port: u16, held: Option<TcpSocket>) -> Result<TcpListener, SandboxError> {
+    let listener = held.map_or_else(|| hold(port), Ok).and_then(|socket| socket.listen(WAITING));
+    listener.map_err(|source| SandboxError::Listen { port, source })
+}
 
 /// Takes a port (0 = a free one) without listening on it.
 fn hold(port: u16) -> io::Result<TcpSocket> {
@@ -60,12 +72,10 @@ fn hold(port: u16) -> io::Result<TcpSocket> {
 impl Door {
     /// Takes a port (0 = a free one) without serving it yet.
     pub(crate) fn take(port: u16) -> Result<(Self, TcpListener), SandboxError> {
-        let listener = hold(port).and_then(|socket| socket.listen(WAITING));
-        let (port, listener) = listener
-            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
-            .map_err(|source| SandboxError::Listen { port, source })?;
-        let (task, held, turn) = Default::default();
-        Ok((Self { port, lines: Arc::default(), task, held, turn }, listener))
+        let listener = listen(port, None)?;
+        let port = listener.local_addr().map_err(|source| SandboxError::Listen { port, source })?.port();
+        let state = Mutex::new(State::Shut(None));
+        Ok((Self { port, lines: Arc::default(), state, turn: tokio::sync::Mutex::default() }, listener))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -79,38 +89,44 @@ impl Door {
             // It only ends when it is aborted: axum tries again when accepting fails.
             let _ = axum::serve(listener, service).await;
         });
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        *self.state() = State::Open(task);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops listening, so that connects are refused, and cuts every connection but the spared one.
     pub(crate) async fn shut(&self, spared: Option<&Line>) {
         let _turn = self.turn.lock().await;
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            task.abort();
-            // The listener is closed once the task is gone.
-            let _ = task.await;
-            // An error: it is taken already, which is told when the door is to open again.
-            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = hold(self.port).ok();
-        }
+        let state = std::mem::replace(&mut *self.state(), State::Shut(None));
+        let held = match state {
+            State::Open(task) => {
+                task.abort();
+                // The listener is closed once the task is gone.
+                let _ = task.await;
+                hold(self.port).ok()
+            }
+            State::Shut(held) => held,
+        };
+        *self.state() = State::Shut(held);
         self.lines.cut_all(spared);
     }
 
     /// Listens on the same port again; nothing to do when it does already.
     pub(crate) async fn open(&self, router: Router) -> Result<(), SandboxError> {
         let _turn = self.turn.lock().await;
-        if self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            return Ok(());
-        }
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let listener = held.map_or_else(|| hold(self.port), Ok).and_then(|socket| socket.listen(WAITING));
-        self.serve(listener.map_err(|source| SandboxError::Listen { port: self.port, source })?, router);
+        let held = match &mut *self.state() {
+            State::Open(_) => return Ok(()),
+            State::Shut(held) => held.take(),
+        };
+        self.serve(listen(self.port, held)?, router);
         Ok(())
     }
 
     /// Shuts without waiting, for `Drop`.
     fn slam(&self) {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let State::Open(task) = &*self.state() {
             task.abort();
         }
         self.lines.cut_all(None);

@@ -107,11 +107,7 @@ async fn a_backup_of_a_ledger_without_an_instance_is_quarantined_all_the_same() 
 async fn many_segments_are_copied_without_what_was_set_aside_and_a_ledger_without_events_too() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (from, to) = (directory.path().join("ledger"), directory.path().join("backup"));
-    let ledger = open(&from);
-    for number in 0..300 {
-        add(&ledger, number).await;
-    }
-    ledger.close().await.expect("closed");
+    of_many_segments(&from).await;
     assert_eq!(embedded::backup(&from, &to).expect("backed up").events, 300);
     assert!(segment(&to, 4).exists());
     let restored = open_copy(&to).await;

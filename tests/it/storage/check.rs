@@ -159,11 +159,7 @@ async fn a_record_with_other_amounts_is_reported_with_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_to_history_that_no_open_has_to_read_is_found_with_its_place() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let ledger = open(directory.path());
-    for number in 0..300 {
-        add(&ledger, number).await;
-    }
-    ledger.close().await.expect("closed");
+    of_many_segments(directory.path()).await;
     let segment = directory.path().join("journal/00000001.tbj");
     let mut bytes = std::fs::read(&segment).expect("readable");
     bytes[5000] ^= 1;

@@ -192,7 +192,9 @@ async fn a_full_disk_refuses_it_and_nothing_is_lost() {
         assert!(written < 1_000, "the disk was never full");
     }
     ledger.close().await.expect("closed");
-    let refused = Embedded::compact(directory.path(), &full, Erase::Bodies).expect_err("refused");
+    // A checkpoint is shorter than a cursor: one, and another, may still go where no cursor did.
+    let compacted = (0..100).find_map(|_| Embedded::compact(directory.path(), &full, Erase::Bodies).err());
+    let refused = compacted.expect("each takes of the room that is left");
     assert!(matches!(refused, StorageError::DiskFull { .. }), "{refused}");
     disk.set_room(None);
     let ledger = Embedded::open(directory.path(), &full).expect("opens");

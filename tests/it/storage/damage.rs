@@ -142,16 +142,6 @@ async fn zeros_over_a_frame_in_the_middle_are_damage_and_not_the_end() {
     assert!(matches!(&error, StorageError::Damaged { position, .. } if *position == start as u64), "{error}");
 }
 
-/// A closed ledger of several segments.
-async fn of_many_segments(directory: &Path) {
-    let ledger = open(directory);
-    for number in 0..300 {
-        add(&ledger, number).await;
-    }
-    ledger.close().await.expect("closed");
-    assert!(segment(directory, 4).exists());
-}
-
 /// What opening says, with the index deleted so that all of the journal has to be read.
 fn refusal(directory: &Path) -> String {
     let _ = std::fs::remove_dir_all(directory.join("index-1"));
@@ -289,11 +279,7 @@ async fn a_segment_that_was_being_begun_when_the_power_went_is_begun_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_whose_event_is_damaged_is_refused_with_the_place_and_all_others_go_on() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let ledger = open(directory.path());
-    for number in 0..300 {
-        add(&ledger, number).await;
-    }
-    ledger.close().await.expect("closed");
+    of_many_segments(directory.path()).await;
     let first = segment(directory.path(), 1);
     let mut bytes = std::fs::read(&first).expect("readable");
     bytes[5000] ^= 1;

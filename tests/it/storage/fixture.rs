@@ -31,6 +31,16 @@ pub(crate) fn open(directory: &Path) -> Embedded {
     Embedded::open(directory, &options()).expect("the ledger opens")
 }
 
+/// A closed ledger of 300 orders, in several segments.
+pub(crate) async fn of_many_segments(directory: &Path) {
+    let ledger = open(directory);
+    for number in 0..300 {
+        add(&ledger, number).await;
+    }
+    ledger.close().await.expect("closed");
+    assert!(directory.join("journal/00000004.tbj").exists(), "one segment is no test");
+}
+
 /// A copy of a ledger, adopted: it goes on as if it were the original.
 pub(crate) async fn open_copy(directory: &Path) -> Embedded {
     let ledger = open(directory);

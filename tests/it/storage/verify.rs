@@ -131,11 +131,7 @@ async fn where_nothing_tells_whose_the_lost_events_are_the_orders_before_them_ar
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_damaged_places_and_a_missing_segment_are_each_found() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let ledger = open(directory.path());
-    for number in 0..300 {
-        add(&ledger, number).await;
-    }
-    ledger.close().await.expect("closed");
+    of_many_segments(directory.path()).await;
     let all = frames_of_events(directory.path());
     damage(directory.path(), all[1].0);
     damage(directory.path(), all[3].0);
