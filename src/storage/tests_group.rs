@@ -2,28 +2,42 @@
 
 use std::collections::HashMap;
 
-use super::conformance::shop::{at, begin, device, facts, hold, lost, order, refund_now, see, settle, transaction};
+use super::bearers::Bearers;
+use super::conformance::shop::{
+    account, at, begin, device, facts, hold, lost, order, refund_now, see, settle, transaction,
+};
 use super::group::{Decided, Group, NotDecided, Room, Written};
 use super::kept::Kept;
-use super::key;
+use super::key::{self, Key};
 use super::lines::Cursor;
 use super::place::Place;
-use super::records::Records;
+use super::records::{self, Records};
 use super::value::Value;
 use super::view::{Chunk, Kv};
 use super::{Claims, StorageError, Transaction};
-use crate::domain::{Entry, OrderId, Outcome};
+use crate::domain::decide::Holder;
+use crate::domain::{Entry, OrderId, Outcome, Reference};
 
 /// A place that nobody reads.
 const NOWHERE: Place = Place { segment: 1, offset: 144, length: 0, crc: 0 };
 
-/// What is durable: some records, and no names.
+/// What is durable: some records, and some names.
 #[derive(Default)]
-struct Known(HashMap<OrderId, Kept>);
+struct Known {
+    records: HashMap<OrderId, Kept>,
+    names: HashMap<Key, Value>,
+}
+
+impl Known {
+    fn of(decided: Decided) -> Known {
+        let records = decided.written_at(NOWHERE).records.into_iter();
+        Known { records: records.map(|kept| (kept.record.id.clone(), kept)).collect(), names: HashMap::new() }
+    }
+}
 
 impl Kv for Known {
-    fn get(&self, _: &[u8]) -> Result<Option<Value>, StorageError> {
-        Ok(None)
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
+        Ok(self.names.get(key).cloned())
     }
 
     fn range(&self, _: &[u8], _: &[u8], _: usize) -> Result<Chunk, StorageError> {
@@ -33,7 +47,7 @@ impl Kv for Known {
 
 impl Records for Known {
     fn kept(&self, order: &OrderId) -> Result<Option<Kept>, StorageError> {
-        Ok(self.0.get(order).cloned())
+        Ok(self.records.get(order).cloned())
     }
 }
 
@@ -70,8 +84,7 @@ fn two_being_sent() -> Decided {
 fn what_begins_an_attempt_needs_free_space_and_what_ends_it_has_its_own() {
     let decided = two_being_sent();
     assert_eq!((decided.sequence, decided.sending, decided.room), (17, 2, Room::Free));
-    let records = decided.written_at(NOWHERE).records;
-    let known = Known(records.into_iter().map(|kept| (kept.record.id.clone(), kept)).collect());
+    let known = Known::of(decided);
 
     let device = device();
     let mut group = Group::new(&known, &device, 17, Room::Reserved);
@@ -127,6 +140,25 @@ fn each_entry_and_the_frame_are_found_where_they_lie() {
     assert_eq!([1, 2].map(|number| trails[&order(number)].places().len()), [3, 4]);
     let (_, last) = changes.iter().find(|(key, _)| *key == key::sequence(17)).expect("the frame has a place");
     assert_eq!(last.as_ref().and_then(|value| Place::decode(&value.bytes())), Some(frame));
+}
+
+#[test]
+fn whoever_else_bears_a_contested_number_of_an_order_is_found_and_the_others_are_not_looked_for() {
+    let mut known = Known::of(two_being_sent());
+    let record = known.record(&order(1)).expect("readable").expect("known");
+    let mut numbers = record.facts.references.iter();
+    let (Some((contested, first)), Some((plain, second))) = (numbers.next(), numbers.next()) else {
+        panic!("two numbers at least")
+    };
+    for (kind, number) in [(contested, first), (plain, second)] {
+        let mut bearers = Bearers::default();
+        [1, 2].iter().for_each(|bearer| bearers.add(&order(*bearer), kind));
+        known.names.insert(key::reference(&account(), number), bearers.encode().expect("two bear it"));
+    }
+    known.names.insert(key::contested(&account(), contested, first), Value::from(Vec::new()));
+    let found = records::holders(&known, &account(), Some(&record), &[]).expect("readable");
+    let reference = Reference { kind: contested.clone(), number: first.clone() };
+    assert_eq!(found, [(reference, Holder { order: order(2), provisional: false })]);
 }
 
 #[test]

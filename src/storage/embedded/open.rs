@@ -209,3 +209,28 @@ fn open_tree(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_in_use_again_is_one_of_this_boot() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let segments = Arc::new(Segments::new(Arc::new(Directory::new(directory.path())), directory.path()));
+        let mut journal = Journal::create(Arc::clone(&segments), 1 << 20).expect("created");
+        let closed = Checkpoint {
+            generation: 1,
+            format: INDEX_FORMAT,
+            through: 0,
+            sequence: 0,
+            boot: Some("the one before".to_owned()),
+            identity: None,
+            sending: 0,
+            clean: true,
+        };
+        assert!(begin_session(&mut journal, &closed).expect("written"));
+        let last = last_checkpoint(&segments, 1).expect("readable").expect("there is one");
+        assert_eq!(last.checkpoint, Checkpoint { boot: os::boot(), clean: false, ..closed });
+    }
+}
