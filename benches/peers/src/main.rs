@@ -1,4 +1,4 @@
-//! The ledger and its peers under the same work: `cargo run --release`, about an hour on a machine that does nothing
+//! The ledger and its peers under the same work: `cargo run --release`, 42 minutes on a machine that does nothing
 //! else; `--quick` to see that all of it runs.
 //!
 //! `contender.rs` says what a contender does, `engines` has the peers, `works` what is measured, `goals.rs` what the
