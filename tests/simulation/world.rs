@@ -246,15 +246,18 @@ impl World {
         }
     }
 
-    /// A person says what the books say. What was not executed is let go, or sent again where it had found room before.
+    /// A person says what the books say. What was not executed is let go, or sent again where it had found room before
+    /// and still finds it: else it would come back to the person for ever.
     async fn decide(&self, till: &Till, record: &OrderRecord, refund: &Refund) {
         let books = self.sandbox.books();
         let order = books
             .orders
             .iter()
             .find(|order| record.facts.native.as_ref().is_some_and(|native| native.number == order.id));
-        let verdict = match judge::executed(order.expect("the sandbox's own order"), refund.key.as_str()) {
-            0 if refund.attempts > 0 => self.dice.one_of(&[Verdict::Resend, Verdict::Release]),
+        let book = order.expect("the sandbox's own order");
+        let fits = book.money_out_fen + refund.amount.fen() <= record.paid().fen();
+        let verdict = match judge::executed(book, refund.key.as_str()) {
+            0 if refund.attempts > 0 && fits => self.dice.one_of(&[Verdict::Resend, Verdict::Release]),
             0 => Verdict::Release,
             _ => Verdict::Succeeded,
         };
