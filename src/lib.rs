@@ -58,6 +58,8 @@ extern crate self as tillbook;
 pub mod domain;
 
 mod future;
+#[cfg(feature = "rustls")]
+mod tls;
 
 pub mod storage;
 

@@ -56,7 +56,7 @@ fn call(kind: &str, number: &str) -> RefundCall {
     let refund = Refund { state: RefundState::Sending, attempts: 1, sent_at: Some(shop::at(0)), ..queued };
     let references = vec![reference(kind, number), reference("id", "47963")];
     let native = reference(kind, number);
-    RefundCall { refund, references, native, paid: shop::fen(8_000), baseline: None, others: Vec::new() }
+    RefundCall { refund, references, native, paid: shop::fen(8_000), baseline: None, others: Vec::new(), lease: None }
 }
 
 /// Measures a refund whose answer must be understood as this.

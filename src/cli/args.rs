@@ -19,7 +19,7 @@ use super::exit::KINDS;
 use super::output::Format;
 use super::parse::{self, OrderName};
 
-pub(crate) use copies::{BackupArgs, ExportArgs, ExportFormat, ImportArgs, Table, VerifyArgs};
+pub(crate) use copies::{BackupArgs, ExportArgs, ExportFormat, ImportArgs, MigrateArgs, Table, VerifyArgs};
 pub(crate) use lists::{EventsArgs, OrdersArgs, RefundStatusWord, RefundsArgs};
 pub(crate) use verdicts::{ApproveArgs, CancelArgs, Given, ResolveArgs, words};
 
@@ -61,8 +61,8 @@ pub(crate) struct Global {
     /// The configuration file [default: tillbook.toml]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
-    /// Where the ledger lies, instead of the configuration's `data`
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    /// Where the ledger lies, instead of the configuration's `data`: a directory, or postgres://user@host/database
+    #[arg(long, global = true, value_name = "PLACE", help_heading = "Global options")]
     pub(crate) data: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long, global = true, help_heading = "Global options")]
@@ -139,6 +139,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Make a new ledger from an export
     Import(ImportArgs),
+    /// Move a ledger from a directory to a PostgreSQL server, for ever
+    Migrate(MigrateArgs),
     /// Work with the OpenAPI specs that the clients are generated from
     #[command(subcommand)]
     Specs(SpecsCommand),

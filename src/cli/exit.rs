@@ -142,6 +142,8 @@ kinds! {
     "unsupported"          Failed      "this kind of storage does not do that";
     "no_body"              Failed      "no answer about the order is kept; see `keep_bodies`";
     "read_only"            Failed      "the ledger is open for reading only";
+    "sealed"               Failed      "the ledger was moved: it can be read, and takes nothing any more";
+    "server"               Failed      "the server that keeps the ledger cannot be reached or does not answer as it must";
     "closed"               Failed      "the ledger is closed";
     "io"                   Failed      "a file or stream cannot be read or written";
     "interrupted"          Failed      "interrupted by the user";

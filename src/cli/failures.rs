@@ -46,6 +46,8 @@ fn hint(kind: &str, facts: &Map<String, Value>) -> Option<String> {
         "outcome_not_written" => "free space or mend the disk, then ask for the refund again with the same --key",
         "quarantined" => "tillbook adopt --by NAME, once nobody uses the original any more",
         "stale_facts" => "tillbook fetch ORDER, as soon as its upstream can be reached",
+        "server" => "ask again once it can be reached: what was done is answered again and not done twice",
+        "sealed" => "name the place where it went on with --data, or in the configuration",
         "locked" => "end that process, or wait longer with --lock-wait 60s; reading works beside it",
         "no_ledger" => "tillbook sync makes one; or name another directory with --data",
         "replay_differs" => "a key names one refund for ever: take another key for another refund",

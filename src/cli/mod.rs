@@ -6,7 +6,7 @@
 //! | `config` | the configuration file |
 //! | `exit`, `failures` | exit codes, error kinds, and how the library's errors become them |
 //! | `output`, `json`, `csv`, `table`, `fold` | the two streams, the ways to print, and lists as wide as the terminal |
-//! | `session`, `upstreams` | a ledger and its gateways from the configuration |
+//! | `session`, `upstreams`, `place` | a ledger, where it lies, and its gateways from the configuration |
 //! | `words` | what to tell the customer |
 //! | `desk` | the ledger as its owner, or the running till that owns it |
 //! | `end` | being told to end |
@@ -30,6 +30,7 @@ mod fold;
 mod json;
 mod output;
 mod parse;
+mod place;
 mod session;
 mod specs;
 mod table;

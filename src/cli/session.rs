@@ -1,6 +1,6 @@
 //! What every command has in hand: configuration, streams, and the ways to a ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::desk::Desk;
 use super::end::End;
 use super::exit::Failure;
 use super::output::{Format, Output};
+use super::place::Place;
 use super::upstreams;
 
 /// One run of the program.
@@ -70,16 +71,34 @@ impl Session {
     }
 
     /// Where the ledger lies.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.global.data.clone().unwrap_or_else(|| self.config.data.clone())
+    pub(crate) fn place(&self) -> Place {
+        match &self.global.data {
+            Some(named) => match named.to_str() {
+                Some(text) => Place::read(text, Path::new("")),
+                None => Place::Directory(named.clone()),
+            },
+            None => self.config.data.clone(),
+        }
+    }
+
+    /// The directory in which it lies, for what can be done with files only.
+    ///
+    /// # Errors
+    /// It lies on a server; `instead` says what is done there.
+    pub(crate) fn directory(&self, instead: &str) -> Result<PathBuf, Failure> {
+        match self.place() {
+            Place::Directory(directory) => Ok(directory),
+            place @ Place::Server(_) => {
+                Err(Failure::new("unsupported", format!("{place} is no directory")).hint(instead))
+            }
+        }
     }
 
     /// How a command line over this ledger begins, to be typed again.
     pub(crate) fn program(&self) -> String {
-        let option = |name: &str, path: &Option<PathBuf>| {
-            path.as_ref().map(|path| format!(" {name} {}", path.display())).unwrap_or_default()
-        };
-        format!("tillbook{}{}", option("--config", &self.global.config), option("--data", &self.global.data))
+        let config = self.global.config.as_ref().map(|path| format!(" --config {}", path.display()));
+        let data = self.global.data.as_ref().map(|_| format!(" --data {}", self.place()));
+        format!("tillbook{}{}", config.unwrap_or_default(), data.unwrap_or_default())
     }
 
     /// A ledger as the configuration wants it.
@@ -102,7 +121,7 @@ impl Session {
 
     /// Reads the ledger beside whoever owns it.
     pub(crate) async fn reading<T>(&self, work: impl AsyncFnOnce(&Ledger) -> Result<T, Failure>) -> Result<T, Failure> {
-        let ledger = self.builder().open_read_only(self.data()).await?;
+        let ledger = self.builder().open_read_only(self.place().path()).await?;
         let done = work(&ledger).await;
         let closed = ledger.close().await;
         let done = done?;
@@ -115,7 +134,7 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&Ledger) -> Result<T, Failure>,
     ) -> Result<Option<T>, Failure> {
-        match self.builder().open_read_only(self.data()).await {
+        match self.builder().open_read_only(self.place().path()).await {
             Err(Error::Storage(StorageError::NoLedger { .. })) => Ok(None),
             Err(error) => Err(error.into()),
             Ok(ledger) => {
@@ -165,10 +184,14 @@ impl Session {
     /// is waited for as long as for its lock.
     async fn desk(&self, accounts: &[AccountName]) -> Result<Desk, Failure> {
         let gateways = self.gateways(accounts)?;
+        let Place::Directory(directory) = self.place() else {
+            // Whoever else has it open is no obstacle: the server keeps them apart.
+            return Ok(Desk::Own(self.own(&gateways, self.global.lock_wait).await?));
+        };
         let until = Instant::now() + self.global.lock_wait;
         loop {
             let wait = until.saturating_duration_since(Instant::now()).max(GREETING);
-            if let Some(client) = Client::connect(self.data(), wait).await? {
+            if let Some(client) = Client::connect(&directory, wait).await? {
                 return Ok(Desk::Beside(client));
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -190,7 +213,7 @@ impl Session {
     }
 
     async fn own(&self, gateways: &[Connection], lock_wait: Duration) -> Result<Ledger, Error> {
-        let ledger = self.builder().lock_wait(lock_wait).open(self.data()).await?;
+        let ledger = self.builder().lock_wait(lock_wait).open(self.place().path()).await?;
         if let Some(quarantine) = ledger.quarantined() {
             ledger.close().await?;
             return Err(Error::Quarantined(quarantine));

@@ -22,6 +22,7 @@ use super::credential::CredentialError;
 use super::failure::{Failure, transport_text};
 use super::http::HttpSettings;
 use super::route::Route;
+use crate::gateway::{Lease, RefundCall};
 
 /// One operation of an upstream, as its spec declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +50,21 @@ pub enum Safety {
 
 /// Leave to call operations that move money. Only the ledger's own path can make one.
 #[derive(Debug)]
-pub(crate) struct Permit(());
+pub(crate) struct Permit {
+    /// How long it holds, where that is bounded.
+    lease: Option<Lease>,
+}
 
 impl Permit {
-    /// For the adapters' `refund`, which the ledger calls after the hold is durable, and `fence`. Nothing else may use it.
-    pub(crate) fn of_the_ledger() -> Self {
-        Permit(())
+    /// For the adapters' `refund`, which the ledger calls after the hold is durable. Nothing else may use it.
+    pub(crate) fn to_refund(call: &RefundCall) -> Self {
+        Permit { lease: call.lease.clone() }
+    }
+
+    /// For the adapters' `fence`. Nothing else may use it.
+    #[cfg(feature = "hydrogen")]
+    pub(crate) fn to_fence() -> Self {
+        Permit { lease: None }
     }
 }
 
@@ -157,16 +167,20 @@ impl Wire {
         let settings = self.settings.clone();
         async move {
             let now = || settings.now().to_jiff();
+            let refuse = |failure: Failure| {
+                call.record(|state| state.refusal = Some(failure));
+                // Only a sign that it failed: what `conclude` tells is what was recorded.
+                client.get("").build().expect_err("no address")
+            };
+            if call.lease.as_ref().is_some_and(|lease| !lease.may_send()) {
+                return Err(refuse(Failure::TooLate));
+            }
             call.record(|state| state.sent_at = Some(now()));
             let mut response = match &settings.route {
                 None => client.execute(request).await?,
                 Some(route) => match by_route(&**route, request, settings.timeout).await {
                     Ok(response) => response,
-                    Err(failure) => {
-                        call.record(|state| state.refusal = Some(failure));
-                        // Only a sign that it failed: what `conclude` tells is what was recorded.
-                        return Err(client.get("").build().expect_err("no address"));
-                    }
+                    Err(failure) => return Err(refuse(failure)),
                 },
             };
             let status = response.status();
@@ -259,6 +273,7 @@ pub struct Reply<T> {
 #[derive(Clone, Debug)]
 pub struct Call {
     permitted: bool,
+    lease: Option<Lease>,
     state: Arc<Mutex<State>>,
 }
 
@@ -275,12 +290,12 @@ struct State {
 impl Call {
     /// A call of an operation that reads.
     pub(crate) fn read() -> Self {
-        Call { permitted: false, state: Arc::default() }
+        Call { permitted: false, lease: None, state: Arc::default() }
     }
 
     /// A call of an operation that may move money.
-    pub(crate) fn permitted(_: &Permit) -> Self {
-        Call { permitted: true, state: Arc::default() }
+    pub(crate) fn permitted(permit: Permit) -> Self {
+        Call { permitted: true, lease: permit.lease, state: Arc::default() }
     }
 
     fn record(&self, change: impl FnOnce(&mut State)) {

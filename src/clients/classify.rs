@@ -23,7 +23,7 @@ pub(crate) fn refund_answer(failure: &Failure, ended_at: Timestamp) -> Answer {
 pub(crate) fn read_error(asked: &str, failure: &Failure) -> ReadError {
     let kind = match failure {
         Failure::NoCredentials { .. } => ReadErrorKind::Credentials,
-        Failure::NotPermitted { .. } | Failure::NotBuilt { .. } => ReadErrorKind::Unsupported,
+        Failure::NotPermitted { .. } | Failure::NotBuilt { .. } | Failure::TooLate => ReadErrorKind::Unsupported,
         Failure::NotConnected { .. } | Failure::TimedOut | Failure::Lost { .. } | Failure::BrokenOff { .. } => {
             ReadErrorKind::Unreachable
         }
@@ -51,6 +51,7 @@ fn code_of(failure: &Failure) -> Option<String> {
         Failure::NotPermitted { .. }
         | Failure::NotBuilt { .. }
         | Failure::NoCredentials { .. }
+        | Failure::TooLate
         | Failure::NotConnected { .. }
         | Failure::TimedOut
         | Failure::Lost { .. } => None,

@@ -30,6 +30,9 @@ pub enum Failure {
         /// Why not; without the secret.
         why: String,
     },
+    /// The attempt's lease left no time for an answer. Nothing was sent.
+    #[error("the attempt began too long ago: somebody else may have taken it over")]
+    TooLate,
     /// No connection: refused, unknown host, TLS failure, or not within the connect timeout. Nothing was sent.
     #[error("no connection to the upstream: {why}")]
     NotConnected {
@@ -79,6 +82,7 @@ impl Failure {
             Failure::NotPermitted { .. }
             | Failure::NotBuilt { .. }
             | Failure::NoCredentials { .. }
+            | Failure::TooLate
             | Failure::NotConnected { .. } => false,
             Failure::TimedOut
             | Failure::Lost { .. }
@@ -96,6 +100,7 @@ impl Failure {
             Failure::NotPermitted { .. }
             | Failure::NotBuilt { .. }
             | Failure::NoCredentials { .. }
+            | Failure::TooLate
             | Failure::NotConnected { .. }
             | Failure::TimedOut
             | Failure::Lost { .. }

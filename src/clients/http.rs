@@ -123,27 +123,11 @@ pub(crate) fn client(settings: &HttpSettings) -> Result<reqwest::Client, HttpErr
     builder.build().map_err(|error| HttpError::Client(super::failure::transport_text(error)))
 }
 
-/// The ring provider and the machine's own trust store, handed to this client alone: a process-wide provider would be
-/// the embedder's choice taken away.
 #[cfg(feature = "rustls")]
 fn with_tls(builder: reqwest::ClientBuilder, is_https: bool) -> Result<reqwest::ClientBuilder, HttpError> {
-    use rustls_platform_verifier::Verifier;
-
-    let tls = |error: rustls::Error| HttpError::Tls(error.to_string());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(tls)?;
-    // Plain http never shakes hands, but reqwest panics at building without a configuration; that one trusts nobody
-    // and needs no trust store on the machine.
-    let config = if is_https {
-        let verifier = Verifier::new(provider).map_err(tls)?;
-        // `dangerous` is the library's word for any verifier but its own, the platform's included.
-        config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-    } else {
-        config.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
+    // Plain http never shakes hands, but reqwest panics at building without a configuration.
+    let config = if is_https { crate::tls::trusting_the_machine() } else { crate::tls::trusting_nobody() };
+    Ok(builder.tls_backend_preconfigured(config.map_err(|error| HttpError::Tls(error.to_string()))?))
 }
 
 #[cfg(not(feature = "rustls"))]

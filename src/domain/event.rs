@@ -178,6 +178,12 @@ impl ChainHash {
     /// What the first event of each order follows.
     pub const START: ChainHash = ChainHash([0; 32]);
 
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The hash after `content` (the exact bytes that are kept) follows `self`.
     #[must_use]
     pub fn next(self, content: &[u8]) -> ChainHash {

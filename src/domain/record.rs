@@ -174,6 +174,8 @@ impl OrderRecord {
             Event::FactsSeen { facts, external, unsettled } => {
                 self.facts = Arc::clone(facts);
                 self.provisional = false;
+                // An outcome is no later than what is written after it: the clock was set back since.
+                self.outcome_at = self.outcome_at.map(|at| if at.is_ahead_of(entry.at) { entry.at } else { at });
                 self.set_external(*external, *unsettled);
                 if self.unsettled_refunds().next().is_none() {
                     // The larger of the two: a row may say nothing new, or be older than our last success.

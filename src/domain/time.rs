@@ -53,6 +53,14 @@ impl Timestamp {
         self.0.duration_since(earlier.0).try_into().unwrap_or(Duration::ZERO)
     }
 
+    /// Whether this instant, which was written down before `now`, shows that the clock was set back since.
+    /// Not where it is less than a minute later: two that write at once read the clock in either order, and
+    /// no write waits longer for its turn.
+    #[must_use]
+    pub(crate) fn is_ahead_of(self, now: Timestamp) -> bool {
+        self.since(now) > Duration::from_secs(60)
+    }
+
     /// The wrapped [`jiff::Timestamp`].
     #[must_use]
     pub fn to_jiff(self) -> jiff::Timestamp {
@@ -92,5 +100,8 @@ mod tests {
         assert_eq!(Timestamp::from(paid.to_jiff()), paid);
         assert_eq!(paid.saturating_add(Duration::from_secs(2)).since(paid).as_secs(), 2);
         assert_eq!(paid.since(paid.saturating_add(Duration::from_secs(2))), Duration::ZERO);
+        for (seconds, ahead) in [(0, false), (60, false), (61, true)] {
+            assert_eq!(paid.saturating_add(Duration::from_secs(seconds)).is_ahead_of(paid), ahead, "{seconds} s");
+        }
     }
 }

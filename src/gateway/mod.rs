@@ -4,6 +4,7 @@
 //! [`clients`](crate::clients); a user may write another. No generated type and no HTTP type is
 //! seen here. Start reading at [`Gateway`].
 
+mod lease;
 mod limited;
 mod page;
 mod read_error;
@@ -11,6 +12,7 @@ mod read_error;
 use std::time::Duration;
 
 pub use crate::future::BoxFuture;
+pub use lease::Lease;
 pub(crate) use limited::Limited;
 pub use page::{BadRow, Mentioned, OrderFilter, OrderPage, PageAt, RefundPage, RefundSpan, SeenRefund};
 pub use read_error::{ReadError, ReadErrorKind};
@@ -109,6 +111,9 @@ pub struct RefundCall {
     pub baseline: Option<Baseline>,
     /// The upstream's numbers of the order's other refunds: their rows are not this refund's.
     pub others: Vec<String>,
+    /// How long the attempt may be sent; `None` where one process owns the ledger. A gateway asks
+    /// [`Lease::may_send`] right before the first byte leaves, and else sends nothing.
+    pub lease: Option<Lease>,
 }
 
 /// What an upstream can and cannot do.

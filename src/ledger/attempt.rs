@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::decide::{self, Found, Refusal, Settle};
-use crate::domain::{AccountName, Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState};
+use crate::domain::{
+    AccountName, Answer, Event, OrderId, OrderRecord, Outcome, Reference, RefundKey, RefundState, Timestamp,
+};
 use crate::future::spawn;
-use crate::gateway::RefundCall;
-use crate::storage::{Claims, Committed, TransactError, Transaction};
+use crate::gateway::{Lease, RefundCall};
+use crate::storage::{Claims, Committed, LostAttempt, TransactError, Transaction};
 
 use super::account::Account;
 use super::{Error, Inner};
@@ -53,6 +55,7 @@ impl Inner {
         let body = facts.body.clone();
         let fresh = decide::Seen { facts: Arc::new(facts), rules: account.rules.clone() };
         let command = decide::Attempt { key: key.clone(), fresh };
+        let lease = self.lease();
         let committed = self
             .storage
             .transact(Transaction {
@@ -73,8 +76,14 @@ impl Inner {
         if !has_claim(&committed, &key) {
             return Ok(Sent::No(committed.record, None));
         }
-        let (record, answer) = self.send(&account, committed.record, &key).await?;
+        let (record, answer) = self.send(&account, committed.record, &key, lease).await?;
         Ok(Sent::Yes(record, answer))
+    }
+
+    /// The time that an attempt has whose start is written from here on, where others would take it over.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        let clock = self.clock.clone();
+        self.storage.lease().map(|length| Lease::begin(length, Arc::new(move || clock.running())))
     }
 
     /// Sends a refund whose attempt was just started by us, and records what came of it. An accepted
@@ -84,14 +93,16 @@ impl Inner {
         account: &Arc<Account>,
         record: Arc<OrderRecord>,
         key: &RefundKey,
+        lease: Option<Lease>,
     ) -> Result<(Arc<OrderRecord>, Answer), Error> {
-        let call = self.call(&record, key)?;
+        let call = RefundCall { lease, ..self.call(&record, key)? };
         let attempt = call.refund.attempts;
         // A task of its own, so that a panic in a gateway is an outcome and not the end of the till.
         // From here on the money may move: the attempt is on disk, whatever happens is recorded.
         let answer = {
             let (account, call) = (account.clone(), call.clone());
-            spawn(async move { account.gateway.refund(&call).await }).await
+            let now = self.now();
+            spawn(async move { in_time(&call, account.gateway.refund(&call), now).await }).await
         };
         let answer = answer.unwrap_or_else(|error| {
             tracing::error!(%key, "the gateway ended early while sending");
@@ -165,33 +176,71 @@ impl Inner {
         let references: Vec<Reference> = record.facts.all_references().collect();
         let others = record.refunds.iter().filter(|other| other.key != *key);
         let others = others.filter_map(|other| other.upstream_refund_no.clone()).collect();
-        Ok(RefundCall { baseline: refund.baseline, refund, references, native, paid: record.paid(), others })
+        let (baseline, paid) = (refund.baseline, record.paid());
+        Ok(RefundCall { baseline, refund, references, native, paid, others, lease: None })
     }
 
-    /// Reads every refund that was being sent when the process ended as what it is: in doubt.
-    pub(super) async fn recover(&self) -> Result<u64, Error> {
-        let mut lost = 0;
+    /// Where others share the storage: what they left when they ended is asked about by whoever is there.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub(crate) async fn take_over(&self) -> Result<(), Error> {
+        if self.storage.lease().is_none() {
+            return Ok(());
+        }
+        let lost = self.recover().await?;
+        if lost > 0 {
+            tracing::warn!(lost, "attempts whose lease is over are in doubt: their sender ended, or stood still");
+            self.waits.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Reads every attempt whose sender is gone as what it is: in doubt. Tells how many they were.
+    pub(crate) async fn recover(&self) -> Result<u64, Error> {
+        let mut all = 0;
         loop {
-            let sending = self.storage.refunds_in(RefundState::Sending, None, 256).await?;
-            if sending.is_empty() {
-                return Ok(lost);
+            let lost = self.storage.lost_attempts(256).await?;
+            if lost.is_empty() {
+                return Ok(all);
             }
-            for due in sending {
-                let context = self.context(&due.account, &due.order);
-                let key = due.key;
-                self.storage
+            for LostAttempt { refund, attempt } in lost {
+                let context = self.context(&refund.account, &refund.order);
+                let key = refund.key;
+                let recorded = self
+                    .storage
                     .transact(Transaction {
-                        order: due.order,
-                        account: due.account,
+                        order: refund.order,
+                        account: refund.account,
                         claims: Claims::default(),
                         now: context.now,
-                        decide: Box::new(move |found| decide::lost(&context, found, &key)),
+                        decide: Box::new(move |found| decide::lost(&context, found, &key, attempt)),
                     })
-                    .await?;
-                lost += 1;
+                    .await;
+                match recorded {
+                    Ok(_) => all += 1,
+                    // Its sender, or another who found it lost.
+                    Err(TransactError::Refused(Refusal::Overtaken { .. })) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
     }
+}
+
+/// What a gateway answers while the attempt is ours; past that nobody may record it.
+async fn in_time(call: &RefundCall, answer: impl Future<Output = Answer>, asked_at: Timestamp) -> Answer {
+    let Some(lease) = &call.lease else { return answer.await };
+    if !lease.may_send() {
+        return Answer {
+            message: Some("the attempt began too long ago, nothing was sent".to_owned()),
+            ..Answer::new(Outcome::NotSent, asked_at)
+        };
+    }
+    tokio::time::timeout(lease.left(), answer).await.unwrap_or_else(|_| Answer {
+        message: Some("no answer before the attempt's lease ended".to_owned()),
+        ..Answer::new(Outcome::InDoubt, asked_at)
+    })
 }
 
 fn has_claim(committed: &Committed, key: &RefundKey) -> bool {

@@ -8,14 +8,23 @@ use tokio::sync::Notify;
 
 use crate::domain::DeviceName;
 use crate::storage::Storage;
+#[cfg(not(feature = "postgres"))]
+use crate::storage::StorageError;
 use crate::storage::embedded::{Compacted, Embedded, EmbeddedOptions, Erase};
 use crate::storage::memory::Memory;
+#[cfg(feature = "postgres")]
+use crate::storage::postgres::{Postgres, PostgresOptions};
 
 use super::lane::Lanes;
 use super::subscribe::Subscribers;
 use super::{Clock, Error, Inner, Ledger, SystemClock};
 
 pub use crate::storage::embedded::Profile;
+
+/// The address of a server, where that is in the place of a directory.
+fn server(data: &Path) -> Option<&str> {
+    data.to_str().filter(|text| ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)))
+}
 
 /// How a ledger is opened.
 pub struct LedgerBuilder {
@@ -37,6 +46,11 @@ impl LedgerBuilder {
     pub fn device(mut self, device: DeviceName) -> LedgerBuilder {
         self.options.device = device;
         self
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) fn device_name(&self) -> &DeviceName {
+        &self.options.device
     }
 
     /// What kind of machine this is: sets the cache.
@@ -79,8 +93,16 @@ impl LedgerBuilder {
     /// # Errors
     /// [`StorageError::Locked`](crate::storage::StorageError::Locked) names the other owner;
     /// [`Damaged`](crate::storage::StorageError::Damaged) file and position. Nothing was changed.
-    pub async fn open(self, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
-        let dir = dir.as_ref().to_owned();
+    ///
+    /// # On a server
+    /// `postgres://user:password@host:port/database` in the place of a directory opens the ledger in that database
+    /// (feature `postgres`), which any number of processes may have open. See
+    /// [`Postgres`](crate::storage::postgres::Postgres).
+    pub async fn open(self, data: impl AsRef<Path>) -> Result<Ledger, Error> {
+        if let Some(url) = server(data.as_ref()) {
+            return self.open_on_server(url).await;
+        }
+        let dir = data.as_ref().to_owned();
         let options = self.options.clone();
         // Replay and fsyncs block; a panic in there is reported, not passed on.
         let storage = tokio::task::spawn_blocking(move || Embedded::open(&dir, &options)).await??;
@@ -92,8 +114,11 @@ impl LedgerBuilder {
     ///
     /// # Errors
     /// [`StorageError::NoLedger`](crate::storage::StorageError::NoLedger), damage, IO.
-    pub async fn open_read_only(self, dir: impl AsRef<Path>) -> Result<Ledger, Error> {
-        let dir = dir.as_ref().to_owned();
+    pub async fn open_read_only(self, data: impl AsRef<Path>) -> Result<Ledger, Error> {
+        if let Some(url) = server(data.as_ref()) {
+            return self.open_on_server_read_only(url).await;
+        }
+        let dir = data.as_ref().to_owned();
         let storage = tokio::task::spawn_blocking(move || Embedded::open_read_only(&dir)).await??;
         Ok(self.over(Arc::new(storage)))
     }
@@ -124,6 +149,30 @@ impl LedgerBuilder {
     /// The storage's.
     pub async fn storage(self, storage: Arc<dyn Storage>) -> Result<Ledger, Error> {
         self.owner(storage).await
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn open_on_server(self, url: &str) -> Result<Ledger, Error> {
+        let options = PostgresOptions::new(self.options.device.clone());
+        let storage = Postgres::open(url, &options).await?;
+        self.owner(Arc::new(storage)).await
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn open_on_server_read_only(self, url: &str) -> Result<Ledger, Error> {
+        let options = PostgresOptions::new(self.options.device.clone());
+        let storage = Postgres::open_read_only(url, &options).await?;
+        Ok(self.over(Arc::new(storage)))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn open_on_server(self, _: &str) -> Result<Ledger, Error> {
+        Err(StorageError::Unsupported { what: "reach a server: it was built without the feature `postgres`" }.into())
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn open_on_server_read_only(self, url: &str) -> Result<Ledger, Error> {
+        self.open_on_server(url).await
     }
 
     async fn owner(self, storage: Arc<dyn Storage>) -> Result<Ledger, Error> {

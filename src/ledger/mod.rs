@@ -18,6 +18,8 @@ mod import;
 mod key;
 mod lane;
 mod lookup;
+#[cfg(feature = "postgres")]
+mod migrate;
 mod queries;
 mod record;
 mod refund;
@@ -39,6 +41,8 @@ pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use import::Imported;
 pub use lookup::Wanted;
+#[cfg(feature = "postgres")]
+pub use migrate::Migrated;
 pub use queries::{RefundList, RefundQuery, RefundTotal};
 pub use record::RecordOrder;
 pub use refund::{RefundRequest, Refunded, Sending};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{AccountName, Entry, Money, OrderId, OrderRecord, Refund, RefundState, Timestamp};
-use crate::storage::{CheckReport, OrderQuery, Page, ScanPage, StorageError};
+use crate::storage::{CheckReport, Noted, OrderQuery, Page, ScanPage, StorageError};
 
 use super::{Error, Ledger};
 
@@ -162,6 +162,15 @@ impl Ledger {
     /// Storage errors; a difference is no error, it is in the report.
     pub async fn verify(&self) -> Result<CheckReport, Error> {
         Ok(self.inner.storage.check().await?)
+    }
+
+    /// The same, and whether the history still is the one that was noted elsewhere: who changes a whole ledger can make
+    /// all its own hashes right, but not those.
+    ///
+    /// # Errors
+    /// As [`Ledger::verify`].
+    pub async fn verify_against(&self, noted: Noted) -> Result<CheckReport, Error> {
+        Ok(self.inner.storage.check_against(noted).await?)
     }
 }
 

@@ -247,6 +247,7 @@ impl Inner {
             Err(error) => return Err(error),
         }
         let (fresh, waiting) = self.fresh(account, &record).await;
+        let lease = self.lease();
         let committed = match self.hold(account, order, request, fresh.clone()).await {
             Err(Error::Rejected(rejection)) => {
                 self.remember(account, fresh).await;
@@ -261,7 +262,7 @@ impl Inner {
         if !started {
             return self.waiting(committed, &request.key, waiting.unwrap_or_else(why_it_waits));
         }
-        let (record, answer) = self.send(account, committed.record, &request.key).await?;
+        let (record, answer) = self.send(account, committed.record, &request.key, lease).await?;
         refunded(record, &request.key, false, Some(super::attempt::waiting(&answer)))
     }
 

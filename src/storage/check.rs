@@ -23,16 +23,9 @@ use super::view::{self, Go, Kv};
 use super::{StorageError, records};
 use crate::domain::{OrderId, OrderRecord};
 
-/// Checks a storage. `freeze` holds back writes while what it gives is kept, and tells the last frame.
+/// Checks a storage, and where heads were noted whether its history still is the one. `freeze` holds back writes while
+/// what it gives is kept, and tells the last frame.
 pub(crate) fn check<F>(
-    reader: &Reader,
-    freeze: impl FnOnce() -> Result<(u64, F), StorageError>,
-) -> Result<CheckReport, StorageError> {
-    check_against(reader, None, freeze)
-}
-
-/// The same, and whether the history still is the one that was noted.
-pub(crate) fn check_against<F>(
     reader: &Reader,
     noted: Option<&Noted>,
     freeze: impl FnOnce() -> Result<(u64, F), StorageError>,

@@ -73,6 +73,34 @@ pub enum StorageError {
         /// The newest format known here.
         known: u32,
     },
+    /// A server, or the way to it.
+    #[error("could not {doing} the server: {why}")]
+    Remote {
+        /// What was attempted: "write to".
+        doing: &'static str,
+        /// Why it failed; whether a write may have happened all the same.
+        why: String,
+    },
+    /// A row of a server's tables that says what this version never writes.
+    #[error("the row of {row} cannot be read: {why}; verify tells what else differs")]
+    Row {
+        /// Of what: "order fubei/1".
+        row: String,
+        /// Why not.
+        why: String,
+    },
+    /// A server's tables were made by a newer version.
+    #[error(
+        "{place} has tables of version {found}, and this version reads up to {known}: a newer tillbook made them; nothing was changed"
+    )]
+    NewerSchema {
+        /// The server and the database.
+        place: String,
+        /// The tables' version.
+        found: i32,
+        /// The newest version known here.
+        known: i32,
+    },
     /// Not a ledger, or none there.
     #[error("{} holds no ledger", path.display())]
     NoLedger {
@@ -114,6 +142,12 @@ pub enum StorageError {
     /// Copied or restored, and not adopted where it lies. Nothing was written.
     #[error("{0}")]
     Quarantined(Quarantine),
+    /// Its history goes on elsewhere: it can be read, and takes nothing any more. Nothing was written.
+    #[error("the ledger was moved to {to}: it can be read, and takes nothing any more")]
+    Sealed {
+        /// Where, as it was told.
+        to: String,
+    },
     /// Opened for reading only.
     #[error("the ledger is open for reading only")]
     ReadOnly,
@@ -132,6 +166,8 @@ impl StorageError {
         !matches!(
             self,
             StorageError::DiskFull { .. }
+                | StorageError::Remote { .. }
+                | StorageError::Row { .. }
                 | StorageError::UnknownPage { .. }
                 | StorageError::ReadOnly
                 | StorageError::NotEmpty { .. }

@@ -88,7 +88,7 @@ impl<'a> Group<'a> {
     /// Decides one command; all it writes is in the group then, or nothing is.
     pub(crate) fn decide(&mut self, transaction: &mut Transaction) -> Result<Committed, NotDecided> {
         let (old, found) = self.find(transaction).map_err(|error| match error {
-            StorageError::Damaged { .. } => NotDecided::Unreadable(error),
+            StorageError::Damaged { .. } | StorageError::Row { .. } => NotDecided::Unreadable(error),
             error => NotDecided::Failed(error),
         })?;
         let decide = &mut transaction.decide;
@@ -198,6 +198,13 @@ pub(crate) struct Written {
 }
 
 impl Decided {
+    /// For storages that keep rows and no index: the lines, and the records that they lead to.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn into_rows(self) -> (Payload, Vec<Arc<OrderRecord>>) {
+        let records = self.records.into_values().map(|kept| kept.record).collect();
+        (self.payload, records)
+    }
+
     /// What is to be shown, now that it is known where the payload lies.
     pub(crate) fn written_at(self, place: Place) -> Written {
         let Decided { payload, sequence, mut changes, mut records, .. } = self;
@@ -239,6 +246,13 @@ fn sending(record: Option<&OrderRecord>) -> i64 {
 fn broken(entry: &Entry, why: &'static str) -> Refusal {
     let (sequence, event, order) = (entry.sequence, entry.event.name(), entry.order.clone());
     Refusal::Broken(BrokenHistory { sequence, event, order, why })
+}
+
+/// Refuses one order of several for what is damaged of it: the others need not wait until it is mended.
+pub(crate) fn unreadable(order: &OrderId, error: &StorageError) -> Refusal {
+    tracing::error!(%order, %error, "an order cannot be read");
+    let why = "what was recorded of it is damaged; verify says where";
+    Refusal::Broken(BrokenHistory { sequence: 0, event: "unreadable", order: order.clone(), why })
 }
 
 /// What a panic said.

@@ -53,7 +53,7 @@ const FOLDED: usize = 24;
 
 /// A record without its name, which is its key, and without its facts.
 #[derive(Serialize, Deserialize)]
-struct Stem {
+pub(super) struct Stem {
     account: AccountName,
     version: u64,
     head: ChainHash,
@@ -68,7 +68,7 @@ struct Stem {
 }
 
 impl Stem {
-    fn of(record: &OrderRecord) -> Stem {
+    pub(super) fn of(record: &OrderRecord) -> Stem {
         Stem {
             account: record.account.clone(),
             version: record.version,
@@ -84,7 +84,18 @@ impl Stem {
         }
     }
 
-    fn with(self, id: OrderId, facts: Arc<Facts>) -> OrderRecord {
+    /// For storages that keep refunds by themselves.
+    #[cfg(feature = "postgres")]
+    pub(super) fn without_refunds(record: &OrderRecord) -> Stem {
+        Stem { refunds: Vec::new(), ..Stem::of(record) }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) fn with_refunds(self, refunds: Vec<Arc<Refund>>) -> Stem {
+        Stem { refunds, ..self }
+    }
+
+    pub(super) fn with(self, id: OrderId, facts: Arc<Facts>) -> OrderRecord {
         OrderRecord {
             id,
             account: self.account,

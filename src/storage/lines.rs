@@ -28,9 +28,12 @@ impl Cursor {
     /// The cursor in which a ledger keeps the id of its instance.
     pub(crate) const INSTANCE: &str = "instance";
 
+    /// The cursor in which a ledger keeps where its history goes on.
+    pub(crate) const SEAL: &str = "sealed";
+
     /// Whether it is the storage's own, which no other ledger has in common with it.
     pub(crate) fn is_own(name: &str) -> bool {
-        name == Cursor::INSTANCE
+        name == Cursor::INSTANCE || name == Cursor::SEAL
     }
 }
 
@@ -140,6 +143,8 @@ pub(crate) struct Payload {
     pub(crate) bytes: Vec<u8>,
     /// Which order's entry begins where.
     pub(crate) entries: Vec<EntryLine>,
+    /// The cursors among the lines.
+    pub(crate) cursors: Vec<Cursor>,
 }
 
 /// An entry in a payload.
@@ -164,6 +169,7 @@ impl Payload {
     pub(crate) fn push_cursor(&mut self, cursor: &Cursor) {
         let line = serde_json::to_vec(cursor).expect("two texts written to memory");
         self.push_line(&line);
+        self.cursors.push(cursor.clone());
     }
 
     fn push_line(&mut self, line: &[u8]) {

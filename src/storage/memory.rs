@@ -14,7 +14,7 @@ use super::place::{History, Place, Walked};
 use super::reader::Reader;
 use super::serve::serve_reads;
 use super::view::View;
-use super::{CheckReport, Committed, Storage, StorageError, TransactError, Transaction};
+use super::{CheckReport, Committed, Noted, Storage, StorageError, TransactError, Transaction};
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
 use crate::domain::{Body, DeviceName, OrderId};
@@ -48,10 +48,9 @@ impl Memory {
     pub fn new(device: DeviceName) -> Memory {
         let log = Arc::new(Log::default());
         let history: Arc<dyn History> = log.clone();
-        let reader =
-            Arc::new(Reader::new(View::new(None), history, 1024, 0, 0).expect("an empty view in memory is read"));
+        let reader = Reader::new(View::new(None), history, 1024, 0, 0).expect("an empty view in memory is read");
         Memory {
-            reader,
+            reader: Arc::new(reader.on_the_spot()),
             log,
             device,
             writer: Arc::new(Mutex::new(Writer { sequence: 0, state: State::Open })),
@@ -88,6 +87,16 @@ impl Memory {
             self.append(decided);
         }
         Ok(answer)
+    }
+
+    fn checked(&self, noted: Option<Noted>) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        let writer = Arc::clone(&self.writer);
+        Box::pin(self.reader.beside(move |reader| {
+            check::check(reader, noted.as_ref(), || {
+                let held_back = locked(&writer);
+                Ok((reader.published(), held_back))
+            })
+        }))
     }
 
     fn append(&self, decided: Decided) {
@@ -133,13 +142,11 @@ impl Storage for Memory {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        let writer = Arc::clone(&self.writer);
-        Box::pin(self.reader.beside(move |reader| {
-            check::check(reader, || {
-                let held_back = locked(&writer);
-                Ok((reader.published(), held_back))
-            })
-        }))
+        self.checked(None)
+    }
+
+    fn check_against(&self, noted: Noted) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        self.checked(Some(noted))
     }
 
     fn keep_body(&self, order: &OrderId, body: Body) {

@@ -23,6 +23,8 @@ mod lines;
 pub(crate) mod lock;
 pub mod memory;
 mod place;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod quarantine;
 mod query;
 mod reader;
@@ -41,6 +43,7 @@ mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -48,7 +51,7 @@ pub use check::{CheckReport, Difference, JournalHead, Noted};
 pub use error::{StorageError, TransactError};
 pub use export::ExportHead;
 pub use quarantine::{Adoption, Quarantine};
-pub use query::{DueRefund, OrderQuery, Page, ScanPage};
+pub use query::{DueRefund, LostAttempt, OrderQuery, Page, ScanPage};
 pub use state::{Head, StateHash};
 
 use crate::BoxFuture;
@@ -160,6 +163,22 @@ pub trait Storage: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>>;
 
+    /// Attempts whose senders are gone: nobody will say what became of them. Asked when a ledger is opened, and where
+    /// there is a [`Storage::lease`] now and then. Unless a storage says more: every refund that is being sent, for one
+    /// process owns the storage, and its attempts end with it.
+    fn lost_attempts(&self, limit: usize) -> BoxFuture<'_, Result<Vec<LostAttempt>, StorageError>> {
+        Box::pin(async move {
+            let sending = self.refunds_in(RefundState::Sending, None, limit).await?;
+            Ok(sending.into_iter().map(|refund| LostAttempt { refund, attempt: None }).collect())
+        })
+    }
+
+    /// How long an attempt belongs to who started it, where several processes share the storage: only then do others
+    /// find it among the [lost ones](Storage::lost_attempts).
+    fn lease(&self) -> Option<Duration> {
+        None
+    }
+
     /// Entries with a sequence greater than `after`, in order.
     fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>>;
 
@@ -188,6 +207,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Re-reads everything and compares what is kept with what the events alone say.
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>>;
 
+    /// The same, and whether the history still is the one that was noted elsewhere.
+    fn check_against(&self, noted: Noted) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        drop(noted);
+        Box::pin(async { Err(StorageError::Unsupported { what: "compare itself with noted heads" }) })
+    }
+
     /// Copies everything into a new directory, which opens in quarantine; durable before `Ok`, and holds at least what
     /// was acknowledged before this was called. Commands and reads go on meanwhile.
     fn backup(&self, to: PathBuf) -> BoxFuture<'_, Result<BackedUp, StorageError>> {
@@ -207,6 +232,13 @@ pub trait Storage: Send + Sync + 'static {
     fn adopt(&self, adoption: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
         drop(adoption);
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Takes nothing any more, durably and for ever, for the history goes on at `to`: every command and cursor fails with
+    /// [`StorageError::Sealed`]. The same may be said again.
+    fn seal(&self, to: String) -> BoxFuture<'_, Result<(), StorageError>> {
+        drop(to);
+        Box::pin(async { Err(StorageError::Unsupported { what: "end for another to go on" }) })
     }
 
     /// Keeps the newest answer about an order, in the place of the one before: a cache beside the history and never

@@ -76,6 +76,15 @@ pub struct DueRefund {
     pub key: RefundKey,
 }
 
+/// An attempt that nobody carries out any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostAttempt {
+    /// Of which refund.
+    pub refund: DueRefund,
+    /// Which one of it, where that can be another by now.
+    pub attempt: Option<u32>,
+}
+
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
     use super::*;

@@ -68,7 +68,7 @@ impl Reader {
         })
     }
 
-    /// The same, for simulations: no read leaves the task that asks.
+    /// The same, where no disk is waited for: no read leaves the task that asks, so a paused clock stays where it is.
     pub(crate) fn on_the_spot(self) -> Reader {
         Reader { on_the_spot: true, ..self }
     }

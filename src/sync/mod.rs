@@ -71,6 +71,7 @@ impl Ledger {
         let names = options.accounts.clone().unwrap_or_else(|| self.accounts());
         let accounts: Vec<Arc<Account>> =
             names.iter().map(|name| self.inner.account(name)).collect::<Result<_, Error>>()?;
+        self.inner.take_over().await?;
         let mut report = SyncReport::default();
         for account in accounts {
             let mut round = AccountReport::default();

@@ -131,17 +131,20 @@ impl Turns {
         }
     }
 
-    /// A full disk ends no till: nothing is written or sent until there is room, and then it goes on. Any other
-    /// storage error does.
+    /// A full disk or a server that is away ends no till: nothing is written or sent meanwhile, and then it goes on. Any
+    /// other storage error does.
     fn outlast(&mut self, error: Error) -> Result<Duration, Error> {
         match error {
-            Error::Storage(full @ StorageError::DiskFull { .. }) => Ok(self.pause_for(&full.to_string())),
+            Error::Storage(passing @ (StorageError::DiskFull { .. } | StorageError::Remote { .. })) => {
+                Ok(self.pause_for(&passing.to_string()))
+            }
             error => Err(error),
         }
     }
 
     /// Does what is due, and answers how long nothing will be.
     async fn turn(&mut self) -> Result<Duration, Error> {
+        self.ledger.inner.take_over().await?;
         if let Some(left) = self.pause.left(self.now()) {
             return Ok(left);
         }

@@ -10,3 +10,5 @@ mod duration;
 pub(crate) mod exit;
 #[path = "../../src/cli/failures.rs"]
 mod failures;
+#[path = "../../src/cli/place.rs"]
+pub(crate) mod place;

@@ -65,6 +65,7 @@ fn refund_call(key: &str, amount_fen: i64, references: &[(&str, &str)]) -> Refun
         paid: fen(39_800),
         baseline: None,
         others: Vec::new(),
+        lease: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod footprint;
 mod format;
 mod fubei;
 mod hydrogen;
+mod lease;
 mod ledger;
 mod ledger_kill;
 mod ledger_queries;
@@ -21,6 +22,8 @@ mod limited;
 mod matrix;
 mod model;
 mod outside;
+#[cfg(unix)]
+mod postgres;
 #[cfg(unix)]
 mod power_cut;
 mod provisional;

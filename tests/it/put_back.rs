@@ -34,9 +34,10 @@ const BUGS: [Bug; 6] = [
                  let early = account.gateway.refund(&early).await;\n        let command = decide::Attempt {",
             ),
             (
-                "        let (record, answer) = self.send(&account, committed.record, &key).await?;\n        \
+                "        let (record, answer) = self.send(&account, committed.record, &key, lease).await?;\n        \
                  Ok(Sent::Yes(record, answer))",
-                "        let attempt = committed.record.refund(&key).map_or(1, |refund| refund.attempts);\n        \
+                "        drop(lease);\n        \
+                 let attempt = committed.record.refund(&key).map_or(1, |refund| refund.attempts);\n        \
                  let settled = self.settle(&account, &order, &key, attempt, early.clone()).await?;\n        \
                  Ok(Sent::Yes(settled.record, early))",
             ),
@@ -71,7 +72,7 @@ const BUGS: [Bug; 6] = [
         name: "a crash while sending is read as if nothing was sent",
         file: "src/ledger/attempt.rs",
         edits: &[(
-            "decide: Box::new(move |found| decide::lost(&context, found, &key)),",
+            "decide: Box::new(move |found| decide::lost(&context, found, &key, attempt)),",
             "decide: Box::new(move |found| {\n                            \
              let attempt = found.record.as_ref().and_then(|r| r.refund(&key)).map_or(1, |r| r.attempts);\n                            \
              let answer = Answer::new(Outcome::NotSent, context.now);\n                            \

@@ -63,5 +63,6 @@ fn refund_call(amount_fen: i64, upstream_refund_no: Option<&str>) -> RefundCall 
         paid: fen(1_900),
         baseline: None,
         others: Vec::new(),
+        lease: None,
     }
 }

@@ -78,7 +78,7 @@ impl Device {
             Err(error) => return Err(error.to_string()),
         };
         tokio::spawn(writer);
-        let storage = Crashing::over(storage, self.life.dead.clone());
+        let storage = Crashing::over(Box::new(storage), self.life.dead.clone());
         let opening = Ledger::builder().device(options.device).clock(self.clock.clone()).storage(storage);
         let ledger = tokio::select! {
             biased;

@@ -26,15 +26,14 @@ pub struct Tillbook {
 
 impl Tillbook {
     /// Opens the directory, or begins anew there.
-    pub async fn open(directory: &Path, profile: Profile, cache_bytes: Option<u64>) -> Tillbook {
+    pub async fn open(directory: &Path, profile: Profile) -> Tillbook {
         let mut options = EmbeddedOptions::new("till-3".parse().expect("a name"));
-        (options.profile, options.cache_bytes) = (profile, cache_bytes);
+        options.profile = profile;
         let storage = tokio::task::block_in_place(|| Embedded::open(directory, &options)).expect("opens");
         let storage = Arc::new(storage);
         let builder = Ledger::builder().device(options.device.clone());
         let ledger = builder.storage(Arc::clone(&storage) as Arc<dyn Storage>).await.expect("opens");
-        let account: AccountName = "shop-1".parse().expect("a name");
-        ledger.connect(account.clone(), Arc::new(Nobody), AccountSettings::default()).expect("connects");
+        let account = connect(&ledger);
         Tillbook { ledger, storage, account }
     }
 
@@ -44,31 +43,42 @@ impl Tillbook {
     }
 }
 
+/// The shop of the work, with a gateway that reaches nobody.
+pub fn connect(ledger: &Ledger) -> AccountName {
+    let account: AccountName = "shop-1".parse().expect("a name");
+    ledger.connect(account.clone(), Arc::new(Nobody), AccountSettings::default()).expect("connects");
+    account
+}
+
+/// Takes a page of new orders in.
+pub async fn import(ledger: &Ledger, account: &AccountName, page: Vec<u64>) {
+    let length = page.len() as u64;
+    let page = page.into_iter().map(workload::facts).collect();
+    let imported = ledger.import(account, page).await.expect("imported");
+    assert_eq!(imported.new, length, "{imported:?}");
+}
+
+/// Holds a refund; tells whether it was granted.
+pub async fn hold(ledger: &Ledger, account: &AccountName, hold: Hold) -> bool {
+    let amount = Requested::Exactly(Money::from_fen(hold.amount_fen).expect("an amount"));
+    let wanted = Wanted { kind: Some("order_sn".to_owned()), number: hold.number };
+    let key = RefundKey::new(&hold.key).expect("a key");
+    let request =
+        RefundRequest { sending: Sending::QueueOnly, ..RefundRequest::new(account.clone(), wanted, amount, key) };
+    match ledger.refund(request).await {
+        Ok(held) => !held.replayed,
+        Err(Error::Rejected(Rejection::OverRefundable { .. })) => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
 impl Contender for Tillbook {
     fn import(&self, page: Vec<u64>) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let length = page.len() as u64;
-            let page = page.into_iter().map(workload::facts).collect();
-            let imported = self.ledger.import(&self.account, page).await.expect("imported");
-            assert_eq!(imported.new, length, "{imported:?}");
-        })
+        Box::pin(import(&self.ledger, &self.account, page))
     }
 
-    fn hold(&self, hold: Hold) -> BoxFuture<'_, bool> {
-        Box::pin(async move {
-            let amount = Requested::Exactly(Money::from_fen(hold.amount_fen).expect("an amount"));
-            let wanted = Wanted { kind: Some("order_sn".to_owned()), number: hold.number };
-            let key = RefundKey::new(&hold.key).expect("a key");
-            let request = RefundRequest {
-                sending: Sending::QueueOnly,
-                ..RefundRequest::new(self.account.clone(), wanted, amount, key)
-            };
-            match self.ledger.refund(request).await {
-                Ok(held) => !held.replayed,
-                Err(Error::Rejected(Rejection::OverRefundable { .. })) => false,
-                Err(error) => panic!("{error}"),
-            }
-        })
+    fn hold(&self, refund: Hold) -> BoxFuture<'_, bool> {
+        Box::pin(hold(&self.ledger, &self.account, refund))
     }
 
     fn lookup<'a>(&'a self, number: &'a str) -> BoxFuture<'a, Option<i64>> {

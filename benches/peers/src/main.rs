@@ -14,6 +14,8 @@ mod grouped;
 mod hold;
 mod ledger;
 mod machine;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod report;
 mod sample;
 mod scale;
@@ -38,7 +40,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Gives the ledger and what a user would pick instead the same work, and writes how they compare.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[cfg(feature = "postgres")]
+    #[command(subcommand)]
+    apart: Option<Apart>,
     /// A smoke run of about two minutes: everything runs, no figure means anything
     #[arg(long)]
     quick: bool,
@@ -71,6 +77,14 @@ struct Arguments {
     out: PathBuf,
 }
 
+/// What is no part of the whole run.
+#[cfg(feature = "postgres")]
+#[derive(clap::Subcommand)]
+enum Apart {
+    /// The ledger on a PostgreSQL server beside the single statement that a user would write, from two processes
+    Postgres(postgres::Arguments),
+}
+
 impl Arguments {
     fn scale(&self) -> Scale {
         let quick = Scale::quick();
@@ -94,6 +108,8 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
+    // As the ledger's own program does: a huge page takes two megabytes for a kilobyte in use.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let mut arguments = std::env::args().skip(1);
     if let (Some(first), Some(job)) = (arguments.next(), arguments.next())
         && first == child::CHILD
@@ -102,7 +118,18 @@ fn main() -> ExitCode {
         runtime.block_on(child::act(&job));
         return ExitCode::SUCCESS;
     }
-    match run(&Arguments::parse()) {
+    #[cfg(feature = "postgres")]
+    if std::env::args().nth(1).is_some_and(|first| first == postgres::CHILD) {
+        postgres::act();
+        return ExitCode::SUCCESS;
+    }
+    let arguments = Arguments::parse();
+    #[cfg(feature = "postgres")]
+    if let Some(Apart::Postgres(arguments)) = &arguments.apart {
+        postgres::run(arguments);
+        return ExitCode::SUCCESS;
+    }
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -42,7 +42,7 @@ fn text(run: &Run, quick: bool) -> String {
 }
 
 /// Cores and kernel: what a reader needs to place the figures.
-fn machine() -> String {
+pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -108,7 +108,7 @@ fn figures(samples: &Samples, text: &mut String) {
 }
 
 /// The median and, where there were several rounds, the spread.
-fn spread(figure: &Summary) -> String {
+pub fn spread(figure: &Summary) -> String {
     let Summary { median, min, max } = *figure;
     if min == max { short(median) } else { format!("{} ({}..{})", short(median), short(min), short(max)) }
 }

@@ -30,13 +30,14 @@ pub fn indexed(names: &[String]) -> impl Iterator<Item = &str> {
 /// What memory a contender has for its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cache {
-    /// A store's back end: 256 MiB.
+    /// A store's back end: 256 MiB for a peer.
     Server,
-    /// A kiosk: 32 MiB.
+    /// A kiosk: 32 MiB for a peer.
     Kiosk,
 }
 
 impl Cache {
+    /// What a peer is told; the ledger has its profiles.
     fn bytes(self) -> u64 {
         match self {
             Cache::Server => 256 << 20,
@@ -65,7 +66,7 @@ impl Opened {
     pub async fn open(parent: &Path, name: &str, cache: Cache, mode: Mode) -> Opened {
         let (name, directory) = (name.to_owned(), parent.join(name));
         if name == LEDGER {
-            let ledger = Arc::new(Tillbook::open(&directory, cache.profile(), Some(cache.bytes())).await);
+            let ledger = Arc::new(Tillbook::open(&directory, cache.profile()).await);
             return Opened { name, directory, someone: Arc::clone(&ledger) as Someone, ledger: Some(ledger) };
         }
         let someone = tokio::task::block_in_place(|| engines::open(&name, &directory, cache.bytes(), mode));

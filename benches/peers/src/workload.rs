@@ -135,12 +135,14 @@ pub struct Hold {
 }
 
 /// Which orders are refunded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Spread {
     /// Any of so many, each as likely.
     Random(u64),
-    /// A set of 64 from this order on, left for the next 64 once each has had fifty refunds.
-    Hot(u64),
+    /// A set of 64 from this order on, left for the next 64 once each has had fifty refunds of whoever counts them
+    /// here: one process of `among`.
+    Hot { first: u64, among: u64 },
 }
 
 /// Orders of the hot set.
@@ -165,7 +167,7 @@ impl Holds {
     pub fn next_hold(&mut self) -> Hold {
         let n = match self.spread {
             Spread::Random(orders) => self.dice.u64(0..orders),
-            Spread::Hot(first) => first + self.made / (HOT * HOT_REFUNDS) * HOT + self.made % HOT,
+            Spread::Hot { first, among } => first + self.made / (HOT * HOT_REFUNDS / among) * HOT + self.made % HOT,
         };
         self.made += 1;
         Hold {

@@ -63,3 +63,14 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) into: PathBuf,
 }
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The directory of a ledger that nobody uses any more
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// The database it moves to: postgres://user@host/database. Its password is best given as PGPASSWORD
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) to: String,
+}

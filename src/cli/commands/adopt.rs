@@ -16,7 +16,7 @@ pub(crate) async fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Fai
         session.output.result(&document, || "the ledger is not in quarantine: nothing was done".to_owned())?;
         return Ok(Exit::Done);
     }
-    let ledger = session.builder().open(session.data()).await?;
+    let ledger = session.builder().open(session.place().path()).await?;
     let adopted = ledger.adopt(&args.by).await;
     let closed = ledger.close().await;
     let adopted = adopted?;

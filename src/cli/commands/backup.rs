@@ -1,15 +1,23 @@
 //! `backup`: the whole ledger into a new directory, beside whoever owns it.
 
+use std::path::Path;
+
 use serde_json::json;
 use tillbook::storage::embedded;
 
 use crate::cli::args::BackupArgs;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::place::Place;
 use crate::cli::session::Session;
 
 /// Copies it, and says so once the copy was read back and synced.
 pub(crate) async fn run(session: &Session, args: &BackupArgs) -> Result<Exit, Failure> {
-    let (from, to) = (session.data(), args.directory.clone());
+    let instead = "back the database up with its own tools, or: tillbook export --output FILE";
+    let (from, to) = (session.directory(instead)?, args.directory.clone());
+    if let Some(place @ Place::Server(_)) = to.to_str().map(|to| Place::read(to, Path::new(""))) {
+        let failure = Failure::new("unsupported", format!("{place} is no directory"));
+        return Err(failure.hint("a ledger goes to a server by: tillbook migrate --from DIR --to postgres://..."));
+    }
     let made = tokio::task::spawn_blocking(move || embedded::backup(from, to)).await;
     let made = made.map_err(|error| Failure::of("internal", &error))??;
     let directory = args.directory.display().to_string();

@@ -10,7 +10,8 @@ use crate::cli::session::Session;
 /// Owns the ledger meanwhile; says what it saved.
 pub(crate) async fn run(session: &Session, args: &CompactArgs) -> Result<Exit, Failure> {
     let erase = if args.forget_bodies { Erase::Bodies } else { Erase::Nothing };
-    let compacted = session.builder().compact(session.data(), erase).await?;
+    let instead = "a server keeps its files in order itself (VACUUM)";
+    let compacted = session.builder().compact(session.directory(instead)?, erase).await?;
     let Compacted { before_bytes, after_bytes, bodies_bytes } = compacted;
     let saved_bytes = before_bytes.saturating_sub(after_bytes);
     let document = json!({

@@ -12,6 +12,7 @@ use tillbook::{Ledger, Money, OrderQuery, OrderRecord, Page, Refund, Timestamp};
 use crate::cli::args::{ExportArgs, ExportFormat, Table};
 use crate::cli::csv;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::place::Place;
 use crate::cli::session::Session;
 
 /// Prints it, or writes it to a file that is there only once it is whole.
@@ -41,9 +42,13 @@ type To = BufWriter<Box<dyn Write + Send>>;
 
 /// All of it, from the journal alone; what to say of it.
 async fn lines(session: &Session, mut to: To) -> Result<(Value, String), Failure> {
-    let data = session.data();
-    let head = tokio::task::spawn_blocking(move || embedded::export(data, &mut to)).await;
-    let head = head.map_err(|error| Failure::of("internal", &error))??;
+    let head = match session.place() {
+        Place::Directory(directory) => {
+            let head = tokio::task::spawn_blocking(move || embedded::export(directory, &mut to)).await;
+            head.map_err(|error| Failure::of("internal", &error))??
+        }
+        Place::Server(_) => session.reading(async |ledger| Ok(ledger.export(&mut to).await?)).await?,
+    };
     let text = format!("{} orders, {} events\nstate      {}", head.orders, head.events, head.state);
     Ok((json!({ "orders": head.orders, "events": head.events, "state": head.state }), text))
 }

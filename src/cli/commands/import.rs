@@ -10,9 +10,14 @@ use tillbook::Ledger;
 use crate::cli::args::ImportArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::place::Place;
 
 /// Makes it, and says so once it was read back and synced.
 pub(crate) async fn run(output: Output, args: &ImportArgs) -> Result<Exit, Failure> {
+    if let Some(place @ Place::Server(_)) = args.into.to_str().map(|into| Place::read(into, Path::new(""))) {
+        let failure = Failure::new("unsupported", format!("{place} is no directory"));
+        return Err(failure.hint("import it into a directory, then: tillbook migrate --from DIR --to postgres://..."));
+    }
     let from: Box<dyn BufRead + Send> = if args.file == Path::new("-") {
         Box::new(BufReader::new(io::stdin()))
     } else {

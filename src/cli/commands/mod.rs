@@ -15,6 +15,7 @@ mod events;
 mod export;
 mod forget;
 mod import;
+mod migrate;
 mod orders;
 mod reconcile;
 mod record;
@@ -68,6 +69,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::run(&session()?, &args).await,
         Command::Export(args) => export::run(&session()?, &args).await,
         Command::Import(args) => import::run(output, &args).await,
+        Command::Migrate(args) => migrate::run(&session()?, &args).await,
         Command::Forget(args) => forget::run(&session()?, &args.order).await,
         Command::Compact(args) => compact::run(&session()?, &args).await,
     }

@@ -28,7 +28,7 @@ async fn open(session: &Session, name: &AccountName) -> Result<Ledger, Failure> 
     }
     let account = session.account(name)?;
     let gateway = upstreams::gateway(name, account)?;
-    let ledger = session.builder().open_read_only(session.data()).await?;
+    let ledger = session.builder().open_read_only(session.place().path()).await?;
     ledger.connect(name.clone(), gateway, settings(account))?;
     Ok(ledger)
 }

@@ -12,6 +12,7 @@ use crate::cli::args::AccountsArgs;
 use crate::cli::end::End;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::place::Place;
 use crate::cli::session::Session;
 
 /// Owns the ledger until Ctrl-C or SIGTERM; ends well when what was under way is on record.
@@ -26,7 +27,9 @@ async fn own(session: &Session, args: &AccountsArgs) -> Result<(), Failure> {
     // All are connected, whichever are driven: a second shell may refund in any of them.
     let connected = session.accounts(&[])?;
     let end = End::listen()?;
-    if let Some(other) = Client::connect(session.data(), session.global.lock_wait).await? {
+    if let Place::Directory(directory) = session.place()
+        && let Some(other) = Client::connect(&directory, session.global.lock_wait).await?
+    {
         return Err(runs_already(session, &other));
     }
     let ledger = session.open(&connected).await?;
@@ -38,18 +41,22 @@ async fn own(session: &Session, args: &AccountsArgs) -> Result<(), Failure> {
 
 async fn drive(session: &Session, ledger: &Ledger, driven: Vec<AccountName>, mut end: End) -> Result<(), Failure> {
     let lines = Lines(session.output);
-    let server = match ledger.listen(session.data()).await {
-        Ok(server) => {
-            lines.serving(&server, &driven);
-            Some(server)
-        }
-        // A till that cannot be asked from beside is still a till.
-        Err(error) => {
-            session.output.note(format!("other shells cannot be answered: {}", Failure::from(error)));
-            lines.say(&json!({"event": "running", "accounts": driven}), || "running 运行中".to_owned());
-            None
-        }
+    let server = match session.place() {
+        Place::Directory(directory) => match ledger.listen(directory).await {
+            Ok(server) => Some(server),
+            // A till that cannot be asked from beside is still a till.
+            Err(error) => {
+                session.output.note(format!("other shells cannot be answered: {}", Failure::from(error)));
+                None
+            }
+        },
+        // Other shells ask the server themselves.
+        Place::Server(_) => None,
     };
+    match &server {
+        Some(server) => lines.serving(server, &driven),
+        None => lines.say(&json!({"event": "running", "accounts": driven}), || "running 运行中".to_owned()),
+    }
     let (tell, told) = watch::channel(Told::Nothing);
     let ending = async {
         tokio::select! {
@@ -88,7 +95,7 @@ async fn is_told(mut told: watch::Receiver<Told>) {
 }
 
 fn runs_already(session: &Session, other: &Client) -> Failure {
-    let (path, process) = (session.data().display().to_string(), other.process());
+    let (path, process) = (session.place().to_string(), other.process());
     Failure::new("locked", format!("{path} is run by process {process} already"))
         .hint("commands in other shells go through it; end it before another one runs")
         .fact("path", path)

@@ -3,19 +3,31 @@
 use std::path::Path;
 
 use serde_json::Value;
+use tillbook::Ledger;
 use tillbook::storage::{CheckReport, Difference, Noted, embedded};
 
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::json;
+use crate::cli::place::Place;
 use crate::cli::session::Session;
 
 /// Reads everything, past damage too, beside whoever owns the ledger; changes nothing in it.
 pub(crate) async fn run(session: &Session, args: &VerifyArgs) -> Result<Exit, Failure> {
     let noted = args.against.as_deref().map(noted).transpose()?;
-    let data = session.data();
-    let checked = tokio::task::spawn_blocking(move || embedded::verify(data, noted.as_ref())).await;
-    let report = checked.map_err(|error| Failure::of("internal", &error))??;
+    let report = match session.place() {
+        Place::Directory(directory) => {
+            let checked = tokio::task::spawn_blocking(move || embedded::verify(directory, noted.as_ref())).await;
+            checked.map_err(|error| Failure::of("internal", &error))??
+        }
+        Place::Server(_) => {
+            let check = async |ledger: &Ledger| match noted {
+                Some(noted) => Ok(ledger.verify_against(noted).await?),
+                None => Ok(ledger.verify().await?),
+            };
+            session.reading(check).await?
+        }
+    };
     let failure = (!report.differences.is_empty()).then(|| {
         Failure::new("differences", format!("{} differences found", report.differences.len()))
             .hint("keep a copy of the ledger's directory before anything else")

@@ -19,6 +19,7 @@ pub(crate) use secret::Secret;
 pub(crate) use section::nearest;
 
 use super::exit::Failure;
+use super::place::Place;
 use section::{Section, Source};
 
 /// The file looked for unless `--config` names another.
@@ -41,7 +42,7 @@ pub(crate) struct Config {
     /// The file it was read from; `None`: there is none, and nothing was asked to be read.
     pub(crate) file: Option<PathBuf>,
     /// Where the ledger lies.
-    pub(crate) data: PathBuf,
+    pub(crate) data: Place,
     /// This device's name.
     pub(crate) device: Option<DeviceName>,
     /// What the machine is.
@@ -77,7 +78,8 @@ impl Config {
 
     fn empty() -> Config {
         let (device, machine, cache_bytes) = (None, None, None);
-        Config { file: None, data: PathBuf::from("ledger"), device, machine, cache_bytes, accounts: BTreeMap::new() }
+        let data = Place::Directory("ledger".into());
+        Config { file: None, data, device, machine, cache_bytes, accounts: BTreeMap::new() }
     }
 
     /// Reads the text of a file.
@@ -96,7 +98,7 @@ impl Config {
         top.only(KEYS, &[])?;
         let mut config = Config::empty();
         config.file = Some(path.to_owned());
-        config.data = source.resolve(&top.text("data")?.unwrap_or_else(|| "ledger".to_owned()));
+        config.data = Place::read(top.text("data")?.as_deref().unwrap_or("ledger"), source.directory());
         config.device = match top.text("device")? {
             Some(text) => Some(DeviceName::new(&text).map_err(|error| top.fault("device", &error.to_string()))?),
             None => None,

@@ -43,7 +43,7 @@ fn parse(text: &str) -> Result<Config, String> {
 #[test]
 fn paths_are_relative_to_the_file_and_defaults_are_filled_in() {
     let config = parse(GOOD).expect("a configuration");
-    assert_eq!(config.data, Path::new("etc/books"));
+    assert_eq!(config.data, Place::Directory("etc/books".into()));
     assert_eq!(config.device.as_ref().map(DeviceName::as_str), Some("till-3"));
     let accounts: Vec<(&str, &str)> =
         config.accounts.iter().map(|(name, account)| (name.as_str(), account.upstream.name())).collect();

@@ -120,7 +120,7 @@ impl FubeiGateway {
     }
 
     async fn order_refund(&self, about: &RefundCall) -> Seen<types::AcceptedRefund> {
-        let call = Call::permitted(&Permit::of_the_ledger());
+        let call = Call::permitted(Permit::to_refund(about));
         let biz = numbered!(OrderRefundBiz, &about.native)
             .merchant_refund_sn(about.refund.key.to_string())
             .refund_money(Yuan::from_fen(about.refund.amount.fen()));

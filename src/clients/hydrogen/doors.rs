@@ -61,7 +61,7 @@ pub(super) fn version_warning(version: Option<&str>) -> Option<String> {
 impl HydrogenGateway {
     /// Sends, once.
     pub(super) async fn send(&self, about: &RefundCall) -> Answer {
-        let call = Call::permitted(&Permit::of_the_ledger());
+        let call = Call::permitted(Permit::to_refund(about));
         let result = match refund_args(about) {
             Ok(args) => job!(self, &call, function_refund, Refund, RefundJob, args),
             Err(why) => Err(Failure::NotBuilt { why }),
@@ -91,7 +91,7 @@ impl HydrogenGateway {
         }
         let args = types::VoidArgs::builder().refund_key(door(&about.refund));
         let args: types::VoidArgs = args.try_into().map_err(|error| not_built("void", error))?;
-        let call = Call::permitted(&Permit::of_the_ledger());
+        let call = Call::permitted(Permit::to_fence());
         let seen = Ran::of(job!(self, &call, function_void, Void, VoidJob, args));
         let (said, _) = seen.read("void", refusal_in)?;
         Ok(refunds::found(Asked::Void, &said, about, (asked_at, self.now())))

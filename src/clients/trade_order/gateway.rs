@@ -131,7 +131,7 @@ impl TradeOrderGateway {
 
     /// Sends, once.
     async fn send(&self, about: &RefundCall) -> Answer {
-        let call = Call::permitted(&Permit::of_the_ledger());
+        let call = Call::permitted(Permit::to_refund(about));
         let seen = match form(about) {
             Ok(form) => {
                 let result = self.client.with_call(&call).member_pay_refund().body(form).send().await;

@@ -244,6 +244,7 @@ mod tests {
             paid: Money::from_fen(1_900).expect("an amount"),
             baseline: None,
             others: vec!["MR9".to_owned()],
+            lease: None,
         }
     }
 

@@ -157,13 +157,13 @@ pub(super) fn settle(
     draft.push_recounted(event, rules, Age::Old)
 }
 
-/// Reads a crash while sending as what it is: nobody knows.
+/// Reads a crash while sending as what it is: nobody knows. Of that attempt only, if one is named.
 ///
 /// # Errors
-/// [`Refusal::Overtaken`] when the refund is not being sent.
-pub fn lost(context: &Context, found: &Found, key: &RefundKey) -> Result<Vec<Event>, Refusal> {
+/// [`Refusal::Overtaken`] when the refund is not being sent, or by another attempt.
+pub fn lost(context: &Context, found: &Found, key: &RefundKey, attempt: Option<u32>) -> Result<Vec<Event>, Refusal> {
     let mut draft = Draft::new(context, found)?;
-    overtaken(&draft, key, RefundState::Sending, None)?;
+    overtaken(&draft, key, RefundState::Sending, attempt)?;
     draft.push(Event::AttemptLost { key: key.clone() })?;
     Ok(draft.events)
 }

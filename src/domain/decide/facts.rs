@@ -110,6 +110,7 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
     };
     if let Some(before) = &draft.record
         && !before.provisional
+        && !is_ahead(before, draft.context.now)
         && !(is_stale(draft.context, before) && draft.context.adopted_at <= Some(seen.facts.asked_at))
         && before.facts.same_content(&after.facts)
         && before.external == totals.external
@@ -118,6 +119,13 @@ fn news(draft: &Draft<'_>, seen: &Seen) -> Result<Option<Event>, Refusal> {
         return Ok(None);
     }
     Ok(Some(Event::FactsSeen { facts: after.facts, external: totals.external, unsettled: totals.unsettled }))
+}
+
+/// Whether the record has times that are still to come: the clock was set back since. Nothing says what was
+/// asked for after them, so the facts that come next lower nothing yet; they are written down whatever they
+/// say, and from then on the times compare again.
+fn is_ahead(record: &OrderRecord, now: Timestamp) -> bool {
+    record.outcome_at.into_iter().chain([record.facts.asked_at]).any(|at| at.is_ahead_of(now))
 }
 
 /// How old the total of these facts is.

@@ -269,7 +269,7 @@ impl World {
             }
             End::Crash(executed) => {
                 let _ = executed && self.execute(key);
-                self.decide(None, |context, found| lost(context, found, key)).expect("was being sent");
+                self.decide(None, |context, found| lost(context, found, key, None)).expect("was being sent");
                 return;
             }
         };

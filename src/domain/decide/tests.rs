@@ -216,6 +216,9 @@ fn of_two_who_want_to_send_one_refund_only_one_gets_the_claim() {
         rules: story.rules.clone(),
     };
     assert!(matches!(answer(&context, &story.found(None), &stale), Err(Refusal::Overtaken { .. })));
+    // Nor does whoever found the earlier one lost.
+    let late = lost(&context, &story.found(None), &key("a"), Some(1));
+    assert!(matches!(late, Err(Refusal::Overtaken { .. })));
 }
 
 #[test]
@@ -223,7 +226,7 @@ fn a_crash_while_sending_is_in_doubt_and_stays_held() {
     let mut story = Story::paid();
     story.send("a", "10").expect("granted");
     let context = story.context();
-    let events = lost(&context, &story.found(None), &key("a")).expect("was sending");
+    let events = lost(&context, &story.found(None), &key("a"), None).expect("was sending");
     assert_eq!(story.write(&context, events), ["attempt_lost"]);
     assert_eq!(story.state("a"), RefundState::InDoubt);
     assert_eq!(story.amounts(), ["0.00", "10.00", "70.00", "0.00"]);

@@ -57,6 +57,10 @@ pub(super) async fn a_page_holds_only_what_was_asked_for_and_is_never_short(benc
     let rest = storage.scan(&partial, &Page { limit: 4, after: first.next }).await?;
     same("the rest of them", &ids(&rest.orders), &[12, 8, 4, 0].map(order).to_vec())?;
     same("where the page after the last begins", &rest.next, &None)?;
+    let (first, last) = (jiff::Timestamp::MIN.into(), jiff::Timestamp::MAX.into());
+    let ever = OrderQuery { from: Some(first), to: Some(last), ..OrderQuery::default() };
+    let all = storage.scan(&ever, &Page { limit: 100, after: None }).await?;
+    same("how many orders there are between the ends of time", &all.orders.len(), &40)?;
     let between = OrderQuery { from: Some(at(3)), to: Some(at(6)), ..OrderQuery::default() };
     let found = storage.scan(&between, &Page::default()).await?;
     same("the orders paid from 3 and before 6", &ids(&found.orders), &[5, 4, 3].map(order).to_vec())?;

@@ -216,7 +216,7 @@ pub fn settle(order: &OrderId, name: &str, outcome: Outcome) -> Transaction {
 #[must_use]
 pub fn lost(order: &OrderId, name: &str) -> Transaction {
     let key = key(name);
-    transaction(order, at(0), Claims::default(), move |context, found| decide::lost(context, found, &key))
+    transaction(order, at(0), Claims::default(), move |context, found| decide::lost(context, found, &key, None))
 }
 
 /// Takes in an order that must be new.

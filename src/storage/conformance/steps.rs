@@ -259,7 +259,7 @@ impl Does {
                 let answer = Answer::new(*outcome, now);
                 decide::answer(context, found, &Settle { key: key(name), attempt, answer, rules: rules() })
             }
-            Does::Lose { key: name } => decide::lost(context, found, &key(name)),
+            Does::Lose { key: name } => decide::lost(context, found, &key(name), None),
             Does::Probe { key: name, outcome, fenced, fresh } => {
                 let fresh = Some(seen(Facts::clone(fresh)));
                 let probed = Probed { fenced: *fenced, fresh, ..question(context, found, name, *outcome) };

@@ -27,9 +27,25 @@ impl Writer {
         Ok(answers)
     }
 
+    /// Takes nothing any more, for ever: the history goes on there. The same may be said again.
+    pub(super) fn seal(&mut self, to: String) -> Result<(), StorageError> {
+        if let Health::Sealed(before) = &self.health {
+            return if *before == to { Ok(()) } else { Err(StorageError::Sealed { to: before.clone() }) };
+        }
+        if let Some(quarantine) = &*reading(&self.quarantine) {
+            return Err(StorageError::Quarantined(quarantine.clone()));
+        }
+        self.write_at_once(&mut [], &[Cursor { name: Cursor::SEAL.to_owned(), value: to.clone() }])?;
+        self.health = Health::Sealed(to);
+        Ok(())
+    }
+
     /// Keeps the instance's id in the journal. Where there is no room for it, the next open does.
     pub(super) fn note_instance(&mut self) -> Result<(), StorageError> {
         let Some(instance) = &self.instance else { return Ok(()) };
+        if let Health::Sealed(_) = self.health {
+            return Ok(()); // where it lies matters no more
+        }
         match self.write_at_once(&mut [], &[cursor_of(instance)]) {
             Ok(_) | Err(StorageError::DiskFull { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -38,8 +54,8 @@ impl Writer {
 
     /// Commands and cursors in one durable write, past the gate.
     fn write_at_once(&mut self, transactions: &mut [Transaction], cursors: &[Cursor]) -> Many {
-        if let Health::Poisoned(why) = &self.health {
-            return Err(StorageError::Poisoned { why: why.clone() });
+        if let Some(error) = self.health.refusal() {
+            return Err(error);
         }
         let mut group = Group::new(&*self.reader, &self.device, self.sequence, Room::Free);
         for cursor in cursors {

@@ -23,6 +23,8 @@ pub(super) enum Command {
     Cursor(Cursor, Answer<Result<(), StorageError>>),
     /// End the quarantine.
     Adopt(Adoption, Answer<Many>),
+    /// Take nothing any more: the history goes on there.
+    Seal(String, Answer<Result<(), StorageError>>),
     /// Say in the journal how far the index is on disk.
     Checkpoint(Checkpoint),
     /// Write nothing until the other side of the channel says so or is gone.
@@ -58,7 +60,7 @@ pub(super) fn refuse(command: Command, why: &dyn Fn() -> StorageError) {
     match command {
         Command::One(_, caller) => drop(caller.send(Err(why().into()))),
         Command::Many(_, caller) | Command::Adopt(_, caller) => drop(caller.send(Err(why()))),
-        Command::Cursor(_, caller) => drop(caller.send(Err(why()))),
+        Command::Cursor(_, caller) | Command::Seal(_, caller) => drop(caller.send(Err(why()))),
         Command::Checkpoint(_) | Command::Freeze(..) | Command::Close(_) | Command::Abandon(_) => {}
     }
 }

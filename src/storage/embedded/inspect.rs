@@ -81,7 +81,7 @@ impl IndexCopy {
         let base: Arc<dyn Base> = self.index.clone();
         let history: Arc<dyn History> = self.segments.clone();
         let reader = Reader::new(View::new(Some(base)), history, 1, self.through, self.index.progress().sequence)?;
-        let mut report = check::check_against(&reader, noted, || Ok((self.through, ())))?;
+        let mut report = check::check(&reader, noted, || Ok((self.through, ())))?;
         drop(reader);
         if self.index.take_renewed() {
             report.differences.push(Difference {

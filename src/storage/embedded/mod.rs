@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `frame` | the journal's format |
 //! | `disk` | the files under it, as a trait that tests can fill with faults |
-//! | `segments` | reading it, and telling a torn end from damage |
+//! | `segments`, `open_files` | reading it, and telling a torn end from damage; the files that were read last |
 //! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
@@ -50,6 +50,7 @@ mod instance;
 mod journal;
 mod making;
 mod open;
+mod open_files;
 mod options;
 mod os;
 mod owner;
@@ -98,7 +99,8 @@ use super::records::Records as _;
 use super::serve::{off_runtime, serve_reads};
 use super::view::{Base, View};
 use super::{
-    Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
+    Adoption, CheckReport, Committed, Noted, Quarantine, Storage, StorageError, TransactError, Transaction, check,
+    records,
 };
 use crate::BoxFuture;
 use crate::domain::decide::Refusal;
@@ -165,6 +167,7 @@ impl Embedded {
             Some(_) => (None, None),
         };
         let quarantine = Arc::new(RwLock::new(quarantine));
+        let sealed = records::cursor(&*reader, Cursor::SEAL)?;
         let mut writer = Writer {
             journal,
             segments,
@@ -178,7 +181,7 @@ impl Embedded {
             owner: Some(owner),
             device: options.device.clone(),
             sending,
-            health: Health::Good,
+            health: sealed.map_or(Health::Good, Health::Sealed),
             instance,
             quarantine: Arc::clone(&quarantine),
         };
@@ -241,6 +244,15 @@ impl Embedded {
     #[doc(hidden)]
     pub fn wait_for_index(&self) {
         self.backlog.iter().for_each(|backlog| backlog.wait_until_drained());
+    }
+
+    fn checked(&self, noted: Option<Noted>) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        let commands = self.backlog.is_some().then(|| self.commands.clone());
+        Box::pin(self.reader.beside(move |reader| match commands {
+            Some(commands) => check::check(reader, noted.as_ref(), || freeze(&commands)),
+            // In a simulation nothing is written while this task runs.
+            None => check::check(reader, noted.as_ref(), || Ok((reader.published(), ()))),
+        }))
     }
 
     /// For tests: ends as a killed process would, without bringing anything in order.
@@ -307,12 +319,11 @@ impl Storage for Embedded {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        let commands = self.backlog.is_some().then(|| self.commands.clone());
-        Box::pin(self.reader.beside(move |reader| match commands {
-            Some(commands) => check::check(reader, || freeze(&commands)),
-            // In a simulation nothing is written while this task runs.
-            None => check::check(reader, || Ok((reader.published(), ()))),
-        }))
+        self.checked(None)
+    }
+
+    fn check_against(&self, noted: Noted) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        self.checked(Some(noted))
     }
 
     fn quarantine(&self) -> Option<Quarantine> {
@@ -321,6 +332,10 @@ impl Storage for Embedded {
 
     fn adopt(&self, adoption: Adoption) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
         Box::pin(async move { self.ask(|answer| Command::Adopt(adoption, answer)).await? })
+    }
+
+    fn seal(&self, to: String) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(async move { self.ask(|answer| Command::Seal(to, answer)).await? })
     }
 
     fn keep_body(&self, order: &OrderId, body: Body) {

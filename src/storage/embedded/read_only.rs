@@ -16,7 +16,8 @@ use crate::storage::reader::Reader;
 use crate::storage::replay;
 use crate::storage::serve::serve_reads;
 use crate::storage::{
-    Adoption, CheckReport, Committed, Quarantine, Storage, StorageError, TransactError, Transaction, check, records,
+    Adoption, CheckReport, Committed, Noted, Quarantine, Storage, StorageError, TransactError, Transaction, check,
+    records,
 };
 
 /// A ledger as it was when it was opened here: every write fails with [`StorageError::ReadOnly`].
@@ -70,7 +71,12 @@ impl Storage for ReadOnly {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        Box::pin(self.reader.beside(|reader| check::check(reader, || Ok((reader.published(), ())))))
+        Box::pin(self.reader.beside(|reader| check::check(reader, None, || Ok((reader.published(), ())))))
+    }
+
+    fn check_against(&self, noted: Noted) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
+        let read = move |reader: &Reader| check::check(reader, Some(&noted), || Ok((reader.published(), ())));
+        Box::pin(self.reader.beside(read))
     }
 
     /// Whether an owner would find it in quarantine.

@@ -4,7 +4,6 @@
 //! damage and what as a torn end is decided here: a frame that cannot be read is a torn end only in the
 //! last segment, and only where no frame after it says that it had been synced.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use super::backup;
 use super::disk::{Access, Disk, SegmentFile};
 use super::frame;
 use super::frame::{FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader};
+use super::open_files::OpenFiles;
 use super::survey::Survey;
 use crate::storage::lock::{Mutex, locked};
 use crate::storage::place::{History, Link, Piece, Place, Walked};
@@ -22,7 +22,7 @@ use crate::storage::{BackedUp, StorageError};
 pub(super) struct Segments {
     pub(super) disk: Arc<dyn Disk>,
     directory: PathBuf,
-    open: Mutex<BTreeMap<u32, Arc<dyn SegmentFile>>>,
+    open: Mutex<OpenFiles>,
 }
 
 /// A frame where it lies.
@@ -67,9 +67,6 @@ pub(super) struct End {
 
 /// How long a segment may be: it is read whole. A longer one was not written by us.
 pub(super) const LARGEST_SEGMENT: u64 = 1 << 30;
-
-/// How many files are kept open for reading: of the size they have unless asked otherwise, two gigabytes of history.
-const OPEN: usize = 256;
 
 impl Segments {
     pub(super) fn new(disk: Arc<dyn Disk>, directory: &Path) -> Segments {
@@ -158,22 +155,18 @@ impl Segments {
     }
 
     pub(super) fn file(&self, segment: u32) -> Result<Arc<dyn SegmentFile>, StorageError> {
-        if let Some(file) = locked(&self.open).get(&segment) {
-            return Ok(Arc::clone(file));
+        if let Some(file) = locked(&self.open).get(segment) {
+            return Ok(file);
         }
         let file = self.disk.open(&Segments::name(segment), Access::Read);
         let file = file.map_err(|e| self.failed("open", segment, e))?;
-        let mut open = locked(&self.open);
-        if open.len() >= OPEN {
-            open.pop_first();
-        }
-        open.insert(segment, Arc::clone(&file));
+        locked(&self.open).insert(segment, Arc::clone(&file));
         Ok(file)
     }
 
     /// Lets go of all files.
     pub(super) fn close(&self) {
-        locked(&self.open).clear();
+        *locked(&self.open) = OpenFiles::default();
     }
 
     pub(super) fn bytes(&self, segment: u32) -> Result<Vec<u8>, StorageError> {

@@ -17,9 +17,8 @@ use super::instance::Instance;
 use super::journal::{Journal, words};
 use super::owner::Owner;
 use super::segments::Segments;
-use crate::domain::decide::Refusal;
-use crate::domain::{BrokenHistory, DeviceName, OrderId};
-use crate::storage::group::{Decided, Group, NotDecided, Room, Written};
+use crate::domain::DeviceName;
+use crate::storage::group::{Decided, Group, NotDecided, Room, Written, unreadable};
 use crate::storage::lock::{JoinHandle, RwLock, reading};
 use crate::storage::reader::Reader;
 use crate::storage::{Quarantine, StorageError, Transaction};
@@ -32,13 +31,6 @@ enum Turn {
     /// Another one, with this command if it was taken from the queue already.
     On(Option<Box<Command>>),
     Ended,
-}
-
-/// Refuses one order of several for what is damaged of it: the others need not wait until it is mended.
-fn unreadable(order: &OrderId, error: &StorageError) -> Refusal {
-    tracing::error!(%order, %error, "an order cannot be read");
-    let why = "what was recorded of it is damaged; verify says where";
-    Refusal::Broken(BrokenHistory { sequence: 0, event: "unreadable", order: order.clone(), why })
 }
 
 /// A command with those that wait behind it and share its write; and the first that does not.
@@ -110,8 +102,21 @@ impl Drop for Following {
 /// Whether anything may still be written.
 pub(super) enum Health {
     Good,
+    /// No: the history goes on there.
+    Sealed(String),
     /// Why not.
     Poisoned(String),
+}
+
+impl Health {
+    /// Why nothing may be written.
+    pub(super) fn refusal(&self) -> Option<StorageError> {
+        match self {
+            Health::Good => None,
+            Health::Sealed(to) => Some(StorageError::Sealed { to: to.clone() }),
+            Health::Poisoned(why) => Some(StorageError::Poisoned { why: why.clone() }),
+        }
+    }
 }
 
 impl Writer {
@@ -162,6 +167,10 @@ impl Writer {
                 let adopted = self.adopt(adoption);
                 let _ = answer.send(adopted);
             }
+            Command::Seal(to, answer) => {
+                let sealed = self.seal(to);
+                let _ = answer.send(sealed);
+            }
             Command::Close(answer) => {
                 commands.close();
                 let closed = self.close();
@@ -188,9 +197,9 @@ impl Writer {
         if let Some(why) = self.following.as_ref().and_then(|following| following.backlog.failed()) {
             self.poison(why);
         }
-        if let Health::Poisoned(why) = &self.health {
-            let poisoned = || StorageError::Poisoned { why: why.clone() };
-            group.into_iter().for_each(|command| refuse(command, &poisoned));
+        if self.health.refusal().is_some() {
+            let refusal = || self.health.refusal().unwrap_or(StorageError::Closed);
+            group.into_iter().for_each(|command| refuse(command, &refusal));
             return;
         }
         // The one gate: without a hold and the start of an attempt nothing is ever sent.
@@ -252,6 +261,7 @@ impl Writer {
                 Command::Checkpoint(_)
                 | Command::Freeze(..)
                 | Command::Adopt(..)
+                | Command::Seal(..)
                 | Command::Close(_)
                 | Command::Abandon(_) => Given::Nothing,
             });
@@ -300,7 +310,7 @@ impl Writer {
 
     /// Says in the journal how far the index is on disk. Not being able to costs time at the next open.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) {
-        if let Health::Good = self.health {
+        if !matches!(self.health, Health::Poisoned(_)) {
             match self.note(checkpoint) {
                 Ok(()) => self.following.iter().for_each(|following| following.index.remove_others()),
                 Err(error) => self.poison(words(&error)),
@@ -322,7 +332,7 @@ impl Writer {
         self.reader.close();
         let whole = self.following.take().and_then(|following| following.end(Stop::Drained));
         let closed = match (&self.health, whole) {
-            (Health::Good, Some(whole)) => self.note(&whole),
+            (Health::Good | Health::Sealed(_), Some(whole)) => self.note(&whole),
             _ => Ok(()),
         };
         if let (Ok(()), Some(instance)) = (&closed, &self.instance) {
@@ -352,13 +362,14 @@ impl Writer {
             Command::Checkpoint(_)
             | Command::Freeze(..)
             | Command::Adopt(..)
+            | Command::Seal(..)
             | Command::Close(_)
             | Command::Abandon(_) => Given::Nothing,
         }
     }
 
     pub(super) fn poison(&mut self, why: String) {
-        if matches!(self.health, Health::Good) {
+        if !matches!(self.health, Health::Poisoned(_)) {
             tracing::error!(why, "the ledger takes no more writes until it is opened again");
             self.health = Health::Poisoned(why);
         }

@@ -77,6 +77,7 @@ fn refund_call(baseline: Option<(i64, u32)>) -> RefundCall {
         paid: fen(8_000),
         baseline,
         others: Vec::new(),
+        lease: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One cell of the matrix: one refund at one upstream with one trouble, in a process that dies at chosen commits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tillbook::sandbox::{Fault, OrderBook, OrderHandle, RefundBook, Upstream};
@@ -8,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::trouble::{LATE, OURS_FEN, Trouble};
 use crate::support::crash::Crash;
-use crate::support::life::Life;
+use crate::support::life::{Ground, Life};
 use crate::support::shop::{at_once, key, refund_of, yuan};
 
 /// How the refund is asked for.
@@ -86,17 +87,17 @@ impl Cell {
         steps
     }
 
-    /// Lives through it.
+    /// Lives through it, with its ledger there.
     ///
     /// # Panics
     /// Where the ledger and the sandbox's books do not agree in the end, with the cell's name.
-    pub(super) async fn live(self) -> End {
+    pub(super) async fn live(self, ground: Arc<dyn Ground>) -> End {
         // Somebody else refunds these orders, and the account says so.
         let alone = self.trouble.elsewhere_fen().is_none();
         // A round looks at each day of the history.
         let history = Some(Duration::from_secs(7 * 86_400));
         let settings = AccountSettings { sole_refunder: Some(alone), history, ..at_once() };
-        let mut life = Life::begin(self.upstream, settings, self.trouble.timeout()).await;
+        let mut life = Life::begin_on(ground, self.upstream, settings, self.trouble.timeout()).await;
         let order = life.shop.order("80.00");
         life.shop.fetch(&order).await;
         if let Some(kind) = self.trouble.fault(self.upstream) {

@@ -180,7 +180,7 @@ fn decided(context: &Context, found: &Found, asked: &Asked, rules: &Rules) -> Re
             let settle = Settle { key: key(name), attempt: *attempt, answer, rules: rules.clone() };
             decide::answer(context, found, &settle)
         }
-        Wants::Lost { key: name } => decide::lost(context, found, &key(name)),
+        Wants::Lost { key: name } => decide::lost(context, found, &key(name), None),
         Wants::Ask(question) => decide::probed(context, found, &probed(question)),
         Wants::Judge { verdict, version, fences, question } => {
             let (by, note, version) = ("wang".to_owned(), "seen in the console".to_owned(), *version);

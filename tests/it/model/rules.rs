@@ -7,6 +7,9 @@ use super::order::{Answer, Model, Order, Refund, Said, Setting, yuan};
 use super::real;
 use super::totals::{Read, told};
 
+/// What two readings of one clock may lie apart, in seconds.
+const A_MINUTE: i64 = 60;
+
 /// A command at work on one order: what it changes is kept only if it is not refused.
 pub(super) struct Work<'a> {
     pub(super) setting: &'a Setting,
@@ -124,8 +127,14 @@ impl Work<'_> {
             let read = if just_now { Read::JustNow } else { Read::Before };
             (after.external, after.unsettled) = told(&after, self.setting.sole_refunder, read);
         }
+        // Hours that are still to come are those of a clock that went back: what is said next ends them.
+        let to_come = |at: i64| at > self.now + A_MINUTE;
+        let went_back = to_come(order.said.asked_at) || order.outcome_at.is_some_and(to_come);
+        if order.outcome_at.is_some_and(to_come) {
+            after.outcome_at = Some(self.now);
+        }
         let same = Said { asked_at: order.said.asked_at, ..after.said.clone() } == order.said;
-        if same && after.external == order.external && after.unsettled == order.unsettled {
+        if !went_back && same && after.external == order.external && after.unsettled == order.unsettled {
             self.order = Some(order);
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tillbook::storage::conformance::{self, Bench, BenchError, Checked, FACTS, Seed};
-use tillbook::storage::embedded::Embedded;
+use tillbook::storage::embedded::{Embedded, Profile};
 use tillbook::storage::memory::Memory;
 use tillbook::storage::{OrderQuery, Page, Storage, StorageError};
 use tillbook::{BoxFuture, RefundState};
@@ -49,7 +49,11 @@ impl OnDisk {
 
     fn open(&mut self) -> Result<Arc<Embedded>, BenchError> {
         let directory = self.directory.as_ref().ok_or("no directory was made")?;
-        let ledger = Arc::new(Embedded::open(directory.path(), &options())?);
+        let mut options = options();
+        if self.kind == Kind::Stalled {
+            options.profile = Profile::Server; // all that waits for its index fits in memory
+        }
+        let ledger = Arc::new(Embedded::open(directory.path(), &options)?);
         ledger.stall_index(self.kind == Kind::Stalled);
         self.ledger = Some(Arc::clone(&ledger));
         Ok(ledger)

@@ -1,16 +1,15 @@
 //! A storage that ends as a killed process would, at a commit chosen beforehand.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tillbook::BoxFuture;
 use tillbook::domain::decide::Refusal;
-use tillbook::domain::{AccountName, DeviceName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
-use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
+use tillbook::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
+use tillbook::storage::embedded::Embedded;
 use tillbook::storage::{
-    CheckReport, Committed, Decide, DueRefund, OrderQuery, Page, ScanPage, StateHash, Storage, StorageError,
-    TransactError, Transaction,
+    CheckReport, Committed, Decide, DueRefund, LostAttempt, OrderQuery, Page, ScanPage, StateHash, Storage,
+    StorageError, TransactError, Transaction,
 };
 use tokio::sync::{RwLock, watch};
 
@@ -51,33 +50,32 @@ impl Plan {
     }
 }
 
-/// The embedded storage; from its crash on no call ever comes back.
+/// A storage whose process can be killed.
+pub(crate) trait Mortal: Storage {
+    /// Ends as it would with a killed process, whatever is under way.
+    fn abandon(&self) -> BoxFuture<'_, ()>;
+}
+
+impl Mortal for Embedded {
+    fn abandon(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move { Embedded::abandon(self).await.expect("abandoned") })
+    }
+}
+
+/// A storage; from its crash on no call ever comes back.
 pub(crate) struct Crashing {
-    storage: RwLock<Option<Embedded>>,
+    storage: RwLock<Option<Box<dyn Mortal>>>,
     plan: Arc<Mutex<Plan>>,
     newest: watch::Receiver<u64>,
+    lease: Option<Duration>,
     dead: watch::Sender<bool>,
 }
 
 impl Crashing {
-    /// Opens the directory; the first commit after this has the number 1.
-    pub(crate) async fn open(directory: &Path, crash: Option<Crash>) -> Arc<Crashing> {
-        let mut options = EmbeddedOptions::new(DeviceName::new("till-3").expect("a name"));
-        // Small files and caches: a test has many ledgers, and each of them a few orders.
-        (options.segment_bytes, options.cache_bytes) = (64 << 10, Some(1 << 20));
-        // The one who died may be on its way out still.
-        options.lock_wait = Duration::from_secs(5);
-        let directory = directory.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Embedded::open(&directory, &options)).await;
-        let storage = Crashing::over(opened.expect("no panic").expect("opens"), watch::Sender::new(false));
-        storage.arm(crash);
-        storage
-    }
-
     /// A storage whose process dies when `dead` says so.
-    pub(crate) fn over(storage: Embedded, dead: watch::Sender<bool>) -> Arc<Crashing> {
-        let (newest, plan) = (storage.newest(), Arc::default());
-        Arc::new(Crashing { storage: RwLock::new(Some(storage)), plan, newest, dead })
+    pub(crate) fn over(storage: Box<dyn Mortal>, dead: watch::Sender<bool>) -> Arc<Crashing> {
+        let (newest, plan, lease) = (storage.newest(), Arc::default(), storage.lease());
+        Arc::new(Crashing { storage: RwLock::new(Some(storage)), plan, newest, lease, dead })
     }
 
     /// Counts commits from here, and dies at the chosen one.
@@ -98,7 +96,7 @@ impl Crashing {
     pub(crate) async fn abandon(&self) {
         self.dead.send_replace(true);
         if let Some(storage) = self.storage.write().await.take() {
-            storage.abandon().await.expect("abandoned");
+            storage.abandon().await;
         }
     }
 
@@ -229,6 +227,14 @@ impl Storage for Crashing {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>> {
         Box::pin(async move { alive!(self, storage => storage.refunds_after(state, after, limit)) })
+    }
+
+    fn lost_attempts(&self, limit: usize) -> BoxFuture<'_, Result<Vec<LostAttempt>, StorageError>> {
+        Box::pin(async move { alive!(self, storage => storage.lost_attempts(limit)) })
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        self.lease
     }
 
     fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>> {

@@ -4,17 +4,55 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
+use tillbook::domain::DeviceName;
 use tillbook::sandbox::{Sandbox, Upstream};
-use tillbook::{AccountSettings, Ledger};
+use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
+use tillbook::{AccountSettings, BoxFuture, Ledger};
+use tokio::sync::watch;
 
 use super::clock::{OnClock, TestClock};
-use super::crash::{Crash, Crashing};
+use super::crash::{Crash, Crashing, Mortal};
 use super::shop::{Shop, account, gateway_within};
+
+/// Where the storage lies that outlives its processes.
+pub(crate) trait Ground: Send + Sync {
+    /// What a process that begins finds there. Whatever its predecessor had for a time is its no longer.
+    fn open(&self) -> BoxFuture<'_, Box<dyn Mortal>>;
+}
+
+impl Ground for TempDir {
+    fn open(&self) -> BoxFuture<'_, Box<dyn Mortal>> {
+        Box::pin(async move {
+            let mut options = EmbeddedOptions::new(device());
+            // Small files and caches: a test has many ledgers, and each of them a few orders.
+            (options.segment_bytes, options.cache_bytes) = (64 << 10, Some(1 << 20));
+            // The one who died may be on its way out still.
+            options.lock_wait = Duration::from_secs(5);
+            let directory = self.path().to_owned();
+            let opened = tokio::task::spawn_blocking(move || Embedded::open(&directory, &options)).await;
+            Box::new(opened.expect("no panic").expect("opens")) as Box<dyn Mortal>
+        })
+    }
+}
+
+/// The till whose life it is.
+pub(crate) fn device() -> DeviceName {
+    DeviceName::new("till-3").expect("a name")
+}
+
+/// What a process opens that dies at that commit; the first one after this has the number 1.
+async fn open(ground: &dyn Ground, crash: Option<Crash>) -> Arc<Crashing> {
+    let storage = Crashing::over(ground.open().await, watch::Sender::new(false));
+    storage.arm(crash);
+    storage
+}
 
 pub(crate) struct Life {
     pub(crate) shop: Shop,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) storage: Arc<Crashing>,
+    ground: Arc<dyn Ground>,
     /// How often it died at a chosen commit.
     pub(crate) deaths: u64,
     settings: AccountSettings,
@@ -26,13 +64,23 @@ pub(crate) struct Life {
 impl Life {
     /// A shop with an empty ledger and an upstream of its own, which waits so long for the answer to a refund.
     pub(crate) async fn begin(upstream: Upstream, settings: AccountSettings, timeout: Duration) -> Life {
+        Life::begin_on(Arc::new(tempfile::tempdir().expect("a directory")), upstream, settings, timeout).await
+    }
+
+    /// The same with its ledger somewhere else.
+    pub(crate) async fn begin_on(
+        ground: Arc<dyn Ground>,
+        upstream: Upstream,
+        settings: AccountSettings,
+        timeout: Duration,
+    ) -> Life {
         let sandbox = Arc::new(Sandbox::start().await.expect("the sandbox listens"));
         let dir = Arc::new(tempfile::tempdir().expect("a directory"));
         let clock = TestClock::new();
-        let storage = Crashing::open(dir.path(), None).await;
+        let storage = open(&*ground, None).await;
         let ledger = Ledger::builder().clock(clock.clone()).storage(storage.clone()).await.expect("opens");
         let shop = Shop { sandbox, upstream, ledger, dir };
-        let life = Life { shop, clock, storage, deaths: 0, settings, timeout, fate: VecDeque::new() };
+        let life = Life { shop, clock, storage, ground, deaths: 0, settings, timeout, fate: VecDeque::new() };
         life.connect();
         life
     }
@@ -68,7 +116,7 @@ impl Life {
     /// Whether a process came up, with what it does at its beginning, before it died again.
     async fn reopened(&mut self, crash: Option<Crash>) -> bool {
         self.storage.abandon().await;
-        self.storage = Crashing::open(self.shop.dir.path(), crash).await;
+        self.storage = open(&*self.ground, crash).await;
         let opening = Ledger::builder().clock(self.clock.clone()).storage(self.storage.clone());
         let opened = tokio::select! {
             biased;

@@ -77,7 +77,7 @@ pub async fn together(job: &Job) {
     for round in 0..scale.rounds {
         let random = Spread::Random(scale.orders);
         let turn = round + if disk == Disk::Slow { scale.rounds } else { 0 };
-        let hot = Spread::Hot(scale.orders + turn * hot_orders_of_turn(scale));
+        let hot = Spread::Hot { first: scale.orders + turn * hot_orders_of_turn(scale), among: 1 };
         let hot_time = if disk == Disk::Slow { scale.short } else { scale.hot };
         stage.turn(HOT, |n, s| held(disk, n, s, HOT.to_owned(), 64, hot, seed(disk, round, 3), hot_time)).await;
         let (short, orders) = (scale.short, scale.orders);

@@ -195,7 +195,7 @@ fn call(order: &str, key: &str) -> RefundCall {
     let device = "till-3".parse().expect("a name");
     let refund = Refund::queued(key, Requested::Exactly(paid), paid, device, Timestamp::EPOCH);
     let native = native(order);
-    RefundCall { refund, references: vec![native.clone()], native, paid, baseline: None, others: Vec::new() }
+    RefundCall { refund, references: vec![native.clone()], native, paid, baseline: None, others: Vec::new(), lease: None }
 }
 
 /// The median of some plain appends with fdatasync, in microseconds.

@@ -62,7 +62,7 @@ impl Stage {
         stage.say("tillbook demo: each figure below is read from the ledger or the sandbox as it is printed");
         stage.act("The stage 舞台");
         stage.say(format!("sandbox 沙盒    three upstreams at {}, whose money really moves", stage.sandbox.base_url()));
-        stage.say(format!("ledger 账本     {}", stage.session.data().display()));
+        stage.say(format!("ledger 账本     {}", stage.session.place()));
         if stage.directory.temporary {
             stage.say("                temporary: gone when this ends; --data DIR keeps it");
         }
@@ -186,7 +186,7 @@ impl Stage {
                     json!({"promise": promise.what, "ledger": promise.ledger, "sandbox": promise.sandbox, "holds": promise.holds})
                 })
                 .collect();
-            let mut document = json!({ "promises": rows, "ledger": self.session.data().display().to_string() });
+            let mut document = json!({ "promises": rows, "ledger": self.session.place().to_string() });
             if let Some(failure) = &failure {
                 document["error"] = failure.error_json();
             }
