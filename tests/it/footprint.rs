@@ -106,6 +106,7 @@ async fn callers_who_come_while_the_disk_syncs_share_the_next_one() {
     // With how many callers; how many syncs: one that all the others meet, and as many as the groups of 256 they make.
     for (callers, syncs) in [(2, 2), (8, 2), (64, 2), (257, 2), (600, 4)] {
         let others = 1..i64::try_from(callers).expect("few");
+        let before = newest(&ledger);
         disk.shut();
         let mut asked = vec![asked(&ledger, callers, 0)];
         step(&mut asked).await;
@@ -114,7 +115,6 @@ async fn callers_who_come_while_the_disk_syncs_share_the_next_one() {
         // Each has handed its command over when it was asked once.
         assert_eq!(step(&mut asked).await, 0);
         disk.open();
-        let before = newest(&ledger);
         for caller in asked {
             caller.await;
         }
