@@ -30,7 +30,6 @@ mod query;
 mod reader;
 mod records;
 mod replay;
-mod seen;
 mod serve;
 mod state;
 #[cfg(all(test, feature = "conformance"))]

@@ -11,12 +11,11 @@ use std::sync::Arc;
 use super::StorageError;
 use super::index;
 use super::kept::Kept;
-use super::key::{self, Change, Key};
+use super::key::Change;
 use super::layer::Layer;
 use super::lines::{Line, lines};
 use super::place::{History, Place, Walked};
 use super::records::{self, Records};
-use super::seen::Seen;
 use super::value::Value;
 use super::view::{Chunk, Kv, View};
 use crate::domain::{ChainHash, Entry, OrderId, OrderRecord};
@@ -93,7 +92,7 @@ pub(crate) fn all(
     apply: Apply<'_>,
 ) -> Result<Stretch, StorageError> {
     let whole = Stretch { after: 0, sequence: 0, through };
-    Recent { under, history, kept: RefCell::default(), seen: Some(Seen::nothing()) }.replay(whole, apply)
+    Recent { under, history, kept: RefCell::default() }.replay(whole, apply)
 }
 
 /// Replays a stretch over what `under` holds. Answers with where it ended.
@@ -103,7 +102,7 @@ pub(crate) fn stretch(
     stretch: Stretch,
     apply: Apply<'_>,
 ) -> Result<Stretch, StorageError> {
-    Recent { under, history, kept: RefCell::default(), seen: None }.replay(stretch, apply)
+    Recent { under, history, kept: RefCell::default() }.replay(stretch, apply)
 }
 
 /// Records that were replayed not long ago: most orders' events lie close together, and the one who
@@ -112,8 +111,6 @@ struct Recent<'a> {
     under: &'a dyn Kv,
     history: &'a dyn History,
     kept: RefCell<HashMap<OrderId, Kept>>,
-    /// Orders and numbers that were put, where nothing else is there.
-    seen: Option<Seen>,
 }
 
 /// How many records are kept between batches.
@@ -140,10 +137,6 @@ impl Recent<'_> {
     fn taken_in(&self, layer: Layer<'_>) -> Vec<Change> {
         let (mut changes, written) = layer.into_parts();
         changes.extend(written.values().map(index::record_change));
-        if let Some(seen) = &self.seen {
-            let is_asked_for = |key: &Key| matches!(key.first(), Some(&(key::RECORD | key::REFERENCE)));
-            changes.iter().filter(|(key, _)| is_asked_for(key)).for_each(|(key, _)| seen.put(key));
-        }
         let mut kept = self.kept.borrow_mut();
         if kept.len() > RECENT {
             kept.clear();
@@ -151,19 +144,11 @@ impl Recent<'_> {
         kept.extend(written);
         changes
     }
-
-    /// Whether what is put under that key so far can be nothing.
-    fn is_new(&self, key: &[u8]) -> bool {
-        self.seen.as_ref().is_some_and(|seen| !seen.may_have(key))
-    }
 }
 
 impl Kv for Recent<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
-        match key.first() {
-            Some(&key::REFERENCE) if self.is_new(key) => Ok(None),
-            _ => self.under.get(key),
-        }
+        self.under.get(key)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Chunk, StorageError> {
@@ -180,9 +165,6 @@ impl Records for Recent<'_> {
         if let Some(kept) = self.kept.borrow().get(order) {
             return Ok(Some(kept.clone()));
         }
-        match self.is_new(&key::record(order)) {
-            true => Ok(None),
-            false => records::stored(self.under, self.history, order),
-        }
+        records::stored(self.under, self.history, order)
     }
 }

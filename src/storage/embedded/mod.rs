@@ -14,7 +14,7 @@
 //! | `survey` | reading it past its damage, for checks |
 //! | `journal` | writing it, and room for outcomes |
 //! | `command`, `writer`, `adopt` | what is asked; the thread that decides, writes, answers; what it writes beside that |
-//! | `tree`, `parts`, `page`, `pages` | sled at arm's length; long values in parts, short ones in pages |
+//! | `tree`, `parts`, `page`, `pages`, `seen` | sled at arm's length; long values in parts, short ones in pages; what it cannot hold |
 //! | `index`, `indexer` | what is made anew where it fails; the thread that feeds it |
 //! | `rebuild` | making the index anew from the journal |
 //! | `compact` | rewriting the index, offline |
@@ -61,6 +61,7 @@ mod read_only;
 mod rebuild;
 #[cfg(all(test, shuttle))]
 pub(crate) mod schedules;
+mod seen;
 mod segments;
 mod simulated;
 mod survey;

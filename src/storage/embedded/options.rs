@@ -71,7 +71,7 @@ impl EmbeddedOptions {
     /// Decoded records at hand, and bytes that may wait for the index.
     pub(super) fn memory(&self) -> (usize, usize) {
         match self.profile {
-            Profile::Kiosk => (512, 4 << 20),
+            Profile::Kiosk => (128, 4 << 20),
             Profile::Server => (8192, 256 << 20),
         }
     }

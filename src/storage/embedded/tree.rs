@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fresh::Fresh;
+use super::seen::Seen;
 use super::{os, parts};
 use crate::storage::group::words_of;
 use crate::storage::key::{self, APPLIED, Change, Key};
@@ -23,6 +24,9 @@ use crate::storage::view::Chunk;
 pub(super) struct Tree {
     db: sled::Db,
     pub(super) fresh: Fresh,
+    /// The keys that it may have, of the kinds that are asked for before they are made; `None` where it held some before
+    /// it was opened.
+    seen: Option<Seen>,
     path: PathBuf,
     pub(super) generation: u32,
 }
@@ -62,7 +66,10 @@ impl Tree {
         let since = Instant::now();
         loop {
             match caught(|| config.open()) {
-                Ok(db) => return Ok(Tree { db, fresh: Fresh::default(), path, generation }),
+                Ok(db) => {
+                    let seen = (!db.was_recovered()).then(Seen::nothing);
+                    return Ok(Tree { db, fresh: Fresh::default(), seen, path, generation });
+                }
                 Err(why) if why.contains("WouldBlock") && since.elapsed() < LOCK_WAIT => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -72,6 +79,9 @@ impl Tree {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
+        if is_asked_for(key) && self.seen.as_ref().is_some_and(|seen| !seen.may_have(key)) {
+            return Ok(None);
+        }
         if key::shares_a_page(key) {
             return self.get_in_page(key);
         }
@@ -130,6 +140,9 @@ impl Tree {
     /// leaves a part of them, and they are put once more when the frames are replayed; so records come last: one that
     /// is there tells the replay that all its other entries are.
     pub(super) fn apply(&self, changes: &[Change], through: u64) -> Result<(), String> {
+        if let Some(seen) = &self.seen {
+            changes.iter().filter(|(key, _)| is_asked_for(key)).for_each(|(key, _)| seen.put(key));
+        }
         let (in_pages, alone): (Vec<&Change>, Vec<&Change>) =
             changes.iter().partition(|(key, _)| key::shares_a_page(key));
         self.apply_in_pages(in_pages)?;
@@ -282,6 +295,11 @@ impl Tree {
         })?;
         sync_all(&path).map_err(|e| format!("sync {}: {e}", path.display()))
     }
+}
+
+/// Whether keys of that kind are looked for before they are there.
+fn is_asked_for(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(key::RECORD | key::REFERENCE | key::REFUND)))
 }
 
 /// Calls sled: its panics are errors like others.

@@ -1,11 +1,17 @@
-//! What may have been met before: most keys of a history are new when they come, and need not be looked for.
+//! What an index may hold: most numbers, orders and refund keys are new when they come, and need not be looked for.
+//!
+//! An import asks for each number twice, first to learn whose order it is and then whether another bears it, and all but
+//! a few are borne by nobody: two fifths of its writer's time went into finding that out from sled.
 
-use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::storage::lock::{AtomicU64, Ordering};
+
 /// A set that never denies what was put into it, and now and then claims what was not (a Bloom filter).
-pub(crate) struct Seen {
-    bits: RefCell<Vec<u64>>,
+///
+/// Only what is put and then shown needs to be found: the overlay's lock lies between the two.
+pub(super) struct Seen {
+    bits: Vec<AtomicU64>,
 }
 
 /// Bits of the set, 4 MiB of them: of four million keys (a million orders with three numbers each) it claims some three
@@ -13,20 +19,18 @@ pub(crate) struct Seen {
 const BITS: u64 = 1 << 25;
 
 impl Seen {
-    pub(crate) fn nothing() -> Seen {
-        Seen { bits: RefCell::new(vec![0; (BITS / 64) as usize]) }
+    pub(super) fn nothing() -> Seen {
+        Seen { bits: (0..BITS / 64).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    pub(crate) fn put(&self, key: &[u8]) {
-        let mut bits = self.bits.borrow_mut();
+    pub(super) fn put(&self, key: &[u8]) {
         for bit in places(key) {
-            bits[(bit / 64) as usize] |= 1 << (bit % 64);
+            self.bits[(bit / 64) as usize].fetch_or(1 << (bit % 64), Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn may_have(&self, key: &[u8]) -> bool {
-        let bits = self.bits.borrow();
-        places(key).all(|bit| bits[(bit / 64) as usize] & (1 << (bit % 64)) != 0)
+    pub(super) fn may_have(&self, key: &[u8]) -> bool {
+        places(key).all(|bit| self.bits[(bit / 64) as usize].load(Ordering::Relaxed) & (1 << (bit % 64)) != 0)
     }
 }
 
