@@ -111,6 +111,7 @@ impl Worker {
                 return;
             }
             assert!(since.elapsed() < Duration::from_secs(60), "it never stood still");
+            // Nobody is told that a process, which is not this one, has stopped: it is looked at again.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -156,6 +157,7 @@ async fn a_worker_that_stood_still_past_its_lease_records_nothing_and_its_refund
     let look =
         Postgres::open(&url, &PostgresOptions::new(DeviceName::new("look").expect("a name"))).await.expect("opens");
     while look.lost_attempts(10).await.expect("read").len() < 2 {
+        // The server tells nobody that a lease is over by its clock: it is asked again.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let third = open(&url, "worker-3", fubei_at(&sandbox.base_url())).await;
