@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference};
-use tillbook::gateway::{
-    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundCall,
-};
+use tillbook::domain::{Facts, Reference};
+use tillbook::gateway::{BoxFuture, Gateway, ReadError, ReadErrorKind};
 use tillbook::sandbox::{NewOrder, OrderHandle, Upstream};
 use tillbook::{AccountSettings, Money, RefundState, Sending};
 use tokio::task::JoinSet;
 
+use crate::support::forward_gateway::forward_gateway;
 use crate::support::runner::Runner;
 use crate::support::say;
 use crate::support::shop::{Shop, account, at_once, gateway_within};
@@ -24,17 +23,7 @@ struct OneBad {
 }
 
 impl Gateway for OneBad {
-    fn name(&self) -> GatewayName {
-        self.gateway.name()
-    }
-
-    fn merchant(&self) -> Option<String> {
-        self.gateway.merchant()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.gateway.capabilities()
-    }
+    forward_gateway!(self.gateway: name, merchant, capabilities, list_orders, refund, probe, fence, check);
 
     fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
         if wanted.iter().any(|reference| reference.number == self.number) {
@@ -42,26 +31,6 @@ impl Gateway for OneBad {
             return Box::pin(std::future::ready(Err(error)));
         }
         self.gateway.fetch_order(wanted)
-    }
-
-    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        self.gateway.list_orders(wanted, page)
-    }
-
-    fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
-        self.gateway.refund(call)
-    }
-
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.gateway.probe(call)
-    }
-
-    fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.gateway.fence(call)
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        self.gateway.check()
     }
 }
 

@@ -5,25 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tillbook::clients::http::HttpSettings;
-use tillbook::domain::decide::Refusal;
-use tillbook::domain::{
-    AccountName, Answer, DeviceName, Entry, Event, Facts, Finding, GatewayName, OrderId, OrderRecord, Reference,
-    RefundKey, RefundState, Timestamp,
-};
-use tillbook::gateway::{Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall};
+use tillbook::domain::{Answer, DeviceName, Event, RefundState};
+use tillbook::gateway::{Gateway, RefundCall};
 use tillbook::sandbox::{NewOrder, Sandbox};
 use tillbook::storage::memory::Memory;
-use tillbook::storage::{
-    CheckReport, Committed, DueRefund, LostAttempt, OrderQuery, Page, ScanPage, StateHash, Storage, StorageError,
-    TransactError, Transaction,
-};
+use tillbook::storage::{Committed, LostAttempt, Storage, StorageError, TransactError, Transaction};
 use tillbook::{AccountSettings, BoxFuture, Clock, Ledger};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::ledger::{account, connect, key, request, state, sync, yuan};
 use crate::ledger_races::until;
 use crate::support::clock::TestClock;
 use crate::support::desk::Desk;
+use crate::support::forward_gateway::forward_gateway;
+use crate::support::forward_storage::forward_storage;
 use crate::support::shop::{UPSTREAMS, at_once, gateway, wanted};
 
 /// How long an attempt is its sender's.
@@ -79,95 +74,10 @@ impl Storage for Shared {
         Some(LEASE)
     }
 
-    fn transact_many(
-        &self,
-        transactions: Vec<Transaction>,
-    ) -> BoxFuture<'_, Result<Vec<Result<Committed, Refusal>>, StorageError>> {
-        self.kept.transact_many(transactions)
-    }
-
-    fn get<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Arc<OrderRecord>>, StorageError>> {
-        self.kept.get(order)
-    }
-
-    fn find<'a>(
-        &'a self,
-        account: &'a AccountName,
-        kind: Option<&'a str>,
-        number: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(OrderId, String)>, StorageError>> {
-        self.kept.find(account, kind, number)
-    }
-
-    fn find_refund<'a>(
-        &'a self,
-        account: &'a AccountName,
-        key: &'a RefundKey,
-    ) -> BoxFuture<'a, Result<Option<OrderId>, StorageError>> {
-        self.kept.find_refund(account, key)
-    }
-
-    fn scan<'a>(&'a self, query: &'a OrderQuery, page: &'a Page) -> BoxFuture<'a, Result<ScanPage, StorageError>> {
-        self.kept.scan(query, page)
-    }
-
-    fn refunds_in<'a>(
-        &'a self,
-        state: RefundState,
-        not_after: Option<Timestamp>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<DueRefund>, StorageError>> {
-        self.kept.refunds_in(state, not_after, limit)
-    }
-
-    fn refunds_after<'a>(
-        &'a self,
-        state: Option<RefundState>,
-        after: Option<&'a str>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>> {
-        self.kept.refunds_after(state, after, limit)
-    }
-
-    fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>> {
-        self.kept.events(after, limit)
-    }
-
-    fn lines(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StorageError>> {
-        self.kept.lines(after, limit)
-    }
-
-    fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>> {
-        self.kept.events_of(order)
-    }
-
-    fn newest(&self) -> watch::Receiver<u64> {
-        self.kept.newest()
-    }
-
-    fn cursor<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
-        self.kept.cursor(name)
-    }
-
-    fn cursors(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, StorageError>> {
-        self.kept.cursors()
-    }
-
-    fn put_cursor<'a>(&'a self, name: &'a str, value: String) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.kept.put_cursor(name, value)
-    }
-
-    fn state_hash(&self) -> BoxFuture<'_, Result<StateHash, StorageError>> {
-        self.kept.state_hash()
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        self.kept.check()
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {
-        self.kept.close()
-    }
+    forward_storage!(
+        self.kept: transact_many, get, find, find_refund, scan, refunds_in, refunds_after, events, lines, events_of,
+        newest, cursor, cursors, put_cursor, state_hash, check, close
+    );
 }
 
 /// An upstream's adapter on a machine that sleeps between the ledger's word to send and the first byte.
@@ -186,25 +96,7 @@ impl Sleepy {
 }
 
 impl Gateway for Sleepy {
-    fn name(&self) -> GatewayName {
-        self.adapter.name()
-    }
-
-    fn merchant(&self) -> Option<String> {
-        self.adapter.merchant()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.adapter.capabilities()
-    }
-
-    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
-        self.adapter.fetch_order(wanted)
-    }
-
-    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        self.adapter.list_orders(wanted, page)
-    }
+    forward_gateway!(self.adapter: name, merchant, capabilities, fetch_order, list_orders, probe, fence, check);
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
@@ -213,18 +105,6 @@ impl Gateway for Sleepy {
             self.answers.acquire().await.expect("never closed").forget();
             answer
         })
-    }
-
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.adapter.probe(call)
-    }
-
-    fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.adapter.fence(call)
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        self.adapter.check()
     }
 }
 

@@ -77,6 +77,7 @@ async fn a_long_list_takes_half_of_the_turns_and_delays_no_refund() {
         async move { ledger.sync(&SyncOptions::default(), &|_| ()).await }
     });
     for (nth, order) in orders.iter().take(5).enumerate() {
+        // The clock stands still until all wait for it: in between the list takes its turns.
         tokio::time::sleep(Duration::from_secs(25)).await;
         let asked = Instant::now();
         ledger.refund(request(order, &format!("k{nth}"), "10")).await.expect("refunded");
@@ -98,6 +99,7 @@ async fn orders_that_a_list_only_names_are_fetched_in_its_half_of_the_turns() {
         let ledger = ledger.clone();
         async move { ledger.sync(&SyncOptions::default(), &|_| ()).await }
     });
+    // In the midst of the list, by the clock that stands still until all wait for it.
     tokio::time::sleep(Duration::from_secs(40)).await;
     let asked = Instant::now();
     ledger.refund(request(&orders[0], "k", "10")).await.expect("refunded");

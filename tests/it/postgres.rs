@@ -5,6 +5,7 @@ mod commits;
 mod failover;
 mod faults;
 mod following;
+mod load;
 mod matrix;
 mod migrate;
 mod paused;

@@ -9,6 +9,8 @@ mod crash;
 mod device;
 mod dice;
 mod disk;
+#[path = "../it/support/forward_storage.rs"]
+mod forward_storage;
 #[path = "../it/support/gateways.rs"]
 mod gateways;
 mod judge;

@@ -18,7 +18,7 @@ const PRUNE: &str = "DELETE FROM commits WHERE id IN (
     SELECT id FROM commits WHERE at < now() - interval '15 minutes' ORDER BY at LIMIT 10000 FOR UPDATE SKIP LOCKED)
     RETURNING 1";
 
-/// How often.
+/// How often it is looked whether some are old enough by now, which nothing else tells.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Whether a commit that was begun then is still told from one that never arrived; both times are the server's.

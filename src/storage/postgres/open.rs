@@ -120,6 +120,7 @@ async fn is_durable(client: &Client, place: &str) -> Result<(), StorageError> {
 /// Tells of what other processes write. Not being able to look is not the reader's trouble: the next look may be.
 async fn look_out(reads: Arc<Reads>, newest: watch::Sender<u64>, every: Duration) {
     loop {
+        // A look takes a connection of the pool for a moment; to be told (LISTEN) would take one for good.
         tokio::time::sleep(every).await;
         match reads.newest().await {
             Ok(found) => drop(newest.send_if_modified(|newest| {

@@ -30,7 +30,7 @@ pub(super) async fn bring_up_to_date(client: &mut Client, place: &str) -> Result
                 return Err(StorageError::NewerSchema { place: place.to_owned(), found, known: VERSION });
             }
             Ok(_) => return Ok(()),
-            // Somebody else makes the same tables at this moment.
+            // Somebody else makes the same tables at this moment. It is given longer with each try.
             Err(error) if tries < TRIES && error.code().is_some_and(is_raced) => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_millis(u64::from(10 * tries))).await;

@@ -108,6 +108,7 @@ impl Writer {
             };
             self.link = None;
             match waits.next() {
+                // A server that is away is left alone a little longer each time, up to a second.
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => break error,
             }

@@ -90,6 +90,7 @@ async fn an_idle_hour_of_a_running_till_writes_where_it_is_in_a_list_of_several_
         let gateway = gateway_over(http, sandbox.credentials(), upstream);
         ledger.connect(account, gateway, AccountSettings::default()).expect("connects");
         let run = async |minutes: u64| {
+            // On a clock that stands still until all wait for it: an hour takes no time.
             let stop = tokio::time::sleep(Duration::from_secs(60 * minutes));
             ledger.run(&RunOptions::default(), Arc::new(|_| {}), stop).await.expect("runs");
         };

@@ -144,6 +144,7 @@ impl Cell {
             }
             Step::Land => {
                 let landed = struck_at.map(|at| at + LATE + Duration::from_millis(100));
+                // The sandbox keeps it back for so long; only where money moves can its landing be waited for.
                 sleep_until(landed.unwrap_or_else(Instant::now)).await;
                 // What lands on hydrogen's shut door leaves no trace to wait for.
                 if struck_at.is_some() && self.upstream != Upstream::Hydrogen {

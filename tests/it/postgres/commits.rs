@@ -6,6 +6,7 @@ use tillbook::storage::conformance::shop;
 use tillbook::storage::postgres::Postgres;
 use tillbook::storage::{Storage, TransactError};
 
+use super::load::at_rest;
 use super::options;
 use super::server::{Server, server};
 use super::wire::{Break, Wire};
@@ -72,5 +73,5 @@ async fn who_asks_too_late_what_became_of_a_commit_is_told_that_it_is_not_known(
     for _ in 0..2 {
         storage.transact(shop::hold(&shop::order(1), "b", 100)).await.expect("granted, or told again");
     }
-    super::faults::at_rest(&storage, 2).await;
+    at_rest(&storage, 2).await;
 }

@@ -2,39 +2,16 @@
 //! acknowledged is lost, and what the tables hold is what the events say.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tillbook::storage::conformance::shop;
 use tillbook::storage::postgres::Postgres;
 use tillbook::storage::{Storage, StorageError, TransactError};
 
+use super::load::{ASKED, GRANTED, Load, at_rest};
 use super::options;
 use super::server::server;
 use super::wire::{Break, Wire};
 use crate::support::say;
-
-/// Holds of 1.00 on an order of 80.00, by keys of a caller's own, each asked until it is answered.
-pub(super) async fn hold_until_answered(storage: &dyn Storage, order: i64, key: &str) -> bool {
-    let since = Instant::now();
-    loop {
-        match storage.transact(shop::hold(&shop::order(order), key, 100)).await {
-            Ok(_) => return true,
-            Err(TransactError::Refused(_)) => return false,
-            Err(TransactError::Storage(StorageError::Remote { why, .. })) => {
-                assert!(since.elapsed() < Duration::from_secs(120), "no answer in two minutes: {why}");
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// What must hold at rest: so many refunds, and nothing that differs.
-pub(super) async fn at_rest(storage: &dyn Storage, refunds: u64) {
-    let report = storage.check().await.expect("read");
-    assert_eq!(report.differences, []);
-    assert_eq!(report.refunds, refunds);
-    assert_eq!(Some(storage.state_hash().await.expect("read")), report.state);
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_commit_that_never_arrived_is_made_and_one_whose_answer_was_lost_is_not_made_again() {
@@ -64,49 +41,18 @@ async fn a_server_that_is_killed_under_load_loses_nothing_that_was_acknowledged(
     let name = "a_server_that_is_killed_under_load_loses_nothing_that_was_acknowledged";
     let Some(mut server) = server(name) else { return };
     let url = server.database("ledger").await;
-    let mut processes: Vec<Arc<dyn Storage>> = Vec::new();
-    for _ in 0..2 {
-        processes.push(Arc::new(Postgres::open(&url, &options()).await.expect("opens")));
-    }
-    for number in 0..4 {
-        processes[0].transact(shop::see(shop::facts(number))).await.expect("added");
-    }
-    let mut callers = Vec::new();
-    for caller in 0..32_i64 {
-        let storage = Arc::clone(&processes[usize::try_from(caller % 2).expect("small")]);
-        callers.push(tokio::spawn(async move {
-            let mut granted = Vec::new();
-            for turn in 0..40 {
-                let key = format!("k-{caller}-{turn}");
-                if hold_until_answered(&*storage, turn % 4, &key).await {
-                    granted.push(key);
-                }
-            }
-            granted
-        }));
-    }
-    let mut newest = processes[0].newest();
+    let load = Load::begin(&url).await;
+    let mut newest = load.newest();
     for kill in 1..=5_u64 {
         // Some are committed since the last one, so that it is killed at work.
         newest.wait_for(|newest| *newest >= 4 + 40 * kill).await.expect("open");
         server.kill();
         server.go_on(&[]);
     }
-    let mut granted = Vec::new();
-    for caller in callers {
-        granted.extend(caller.await.expect("no caller panics"));
-    }
-    // 80.00 yuan each: of 320 refunds of 1.00 on an order, eighty fit.
-    assert_eq!(granted.len(), 4 * 80);
-    for key in &granted {
-        let key = tillbook::RefundKey::new(key).expect("valid");
-        let found = processes[1].find_refund(&shop::account(), &key).await.expect("read");
-        assert!(found.is_some(), "{key} was acknowledged and is gone");
-    }
-    for storage in &processes {
-        at_rest(&**storage, 320).await;
-    }
-    say("5 kills of the server under load: 1280 refunds asked for, 320 granted and found again, 0 over, 0 doubles");
+    load.ends().await;
+    say(&format!(
+        "5 kills of the server under load: {ASKED} refunds asked for, {GRANTED} granted and found again, 0 over, 0 doubles"
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

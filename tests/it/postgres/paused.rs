@@ -8,14 +8,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tillbook::domain::{Answer, DeviceName, Facts, Finding, GatewayName, Reference, RefundState};
-use tillbook::gateway::{Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall};
+use tillbook::domain::{Answer, DeviceName, RefundState};
+use tillbook::gateway::{Gateway, RefundCall};
 use tillbook::sandbox::{NewOrder, OrderHandle, Sandbox, Upstream};
 use tillbook::storage::Storage;
 use tillbook::storage::postgres::{Postgres, PostgresOptions};
 use tillbook::{BoxFuture, Ledger, Money, RefundRequest, Requested, SyncOptions};
 
 use super::server::server;
+use crate::support::forward_gateway::forward_gateway;
 use crate::support::say;
 use crate::support::shop::{account, at_once, fubei_at, key, wanted};
 
@@ -54,25 +55,7 @@ fn stand_still() {
 }
 
 impl Gateway for Stopped {
-    fn name(&self) -> GatewayName {
-        self.adapter.name()
-    }
-
-    fn merchant(&self) -> Option<String> {
-        self.adapter.merchant()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.adapter.capabilities()
-    }
-
-    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
-        self.adapter.fetch_order(wanted)
-    }
-
-    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        self.adapter.list_orders(wanted, page)
-    }
+    forward_gateway!(self.adapter: name, merchant, capabilities, fetch_order, list_orders, probe, check);
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
@@ -86,14 +69,6 @@ impl Gateway for Stopped {
             println!("answered {}", answer.outcome.as_str());
             answer
         })
-    }
-
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.adapter.probe(call)
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        self.adapter.check()
     }
 }
 
@@ -136,6 +111,7 @@ impl Worker {
                 return;
             }
             assert!(since.elapsed() < Duration::from_secs(60), "it never stood still");
+            // Nobody is told that a process, which is not this one, has stopped: it is looked at again.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -181,6 +157,7 @@ async fn a_worker_that_stood_still_past_its_lease_records_nothing_and_its_refund
     let look =
         Postgres::open(&url, &PostgresOptions::new(DeviceName::new("look").expect("a name"))).await.expect("opens");
     while look.lost_attempts(10).await.expect("read").len() < 2 {
+        // The server tells nobody that a lease is over by its clock: it is asked again.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let third = open(&url, "worker-3", fubei_at(&sandbox.base_url())).await;

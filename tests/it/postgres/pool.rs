@@ -7,7 +7,7 @@ use tillbook::storage::Storage;
 use tillbook::storage::conformance::shop;
 use tillbook::storage::postgres::{Postgres, PostgresOptions};
 
-use super::faults::at_rest;
+use super::load::at_rest;
 use super::options;
 use super::server::{Server, server};
 

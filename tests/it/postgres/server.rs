@@ -53,11 +53,7 @@ fn programs() -> Option<PathBuf> {
 
 impl Server {
     fn start(programs: PathBuf) -> Server {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        if is_root(directory.path()) {
-            std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("given away");
-        }
-        let mut server = Server { directory, programs, running: None };
+        let mut server = Server::without_data(programs);
         let made = server
             .command("initdb")
             .args(["--username=tillbook", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"])
@@ -66,6 +62,15 @@ impl Server {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         server.go_on(&[]);
         server
+    }
+
+    /// One that has a directory, and nothing in it yet.
+    fn without_data(programs: PathBuf) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        if is_root(directory.path()) {
+            std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("given away");
+        }
+        Server { directory, programs, running: None }
     }
 
     /// A program of the server's, told where its data lie.
@@ -93,6 +98,7 @@ impl Server {
                     self.running = Some(running);
                     return;
                 }
+                // It tells nobody that it listens: it is asked again.
                 std::thread::sleep(Duration::from_millis(10));
             }
             assert!(since.elapsed() < Duration::from_secs(60), "the server does not start");
@@ -109,11 +115,7 @@ impl Server {
 
     /// A server that follows this one, and that this one's commits wait for from here on.
     pub(super) async fn replica(&self) -> Server {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        if is_root(directory.path()) {
-            std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("given away");
-        }
-        let mut replica = Server { directory, programs: self.programs.clone(), running: None };
+        let mut replica = Server::without_data(self.programs.clone());
         let copied = replica
             .command("pg_basebackup")
             .args(["--username=tillbook", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--host"])
@@ -185,6 +187,7 @@ impl Server {
             match tokio_postgres::connect(&self.url(database), tokio_postgres::NoTls).await {
                 Ok(connected) => return connected,
                 Err(error) if since.elapsed() > Duration::from_secs(60) => panic!("the server does not start: {error}"),
+                // It refuses while it recovers, and tells nobody that it is done: it is asked again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

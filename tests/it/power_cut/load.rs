@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference};
-use tillbook::gateway::{
-    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall,
-};
+use tillbook::domain::Answer;
+use tillbook::gateway::{BoxFuture, Gateway, RefundCall};
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
 use tillbook::{Ledger, Money, RefundRequest, Requested, Sending, Wanted};
 
 use crate::storage::fixture;
 use crate::support::desk::Desk;
+use crate::support::forward_gateway::forward_gateway;
 use crate::support::shop::{account, at_once};
 
 /// What the child prints before a refund key: it is about to be asked for; it is sent; it was acknowledged (and the
@@ -68,36 +67,10 @@ async fn refund_at(ledger: Ledger, number: String) {
 struct Speaking(Desk);
 
 impl Gateway for Speaking {
-    fn name(&self) -> GatewayName {
-        self.0.name()
-    }
-
-    fn merchant(&self) -> Option<String> {
-        self.0.merchant()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
-        self.0.fetch_order(wanted)
-    }
-
-    fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
-        self.0.list_orders(wanted, page)
-    }
+    forward_gateway!(self.0: name, merchant, capabilities, fetch_order, list_orders, probe, check);
 
     fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
         println!("{SENT}{}", call.refund.key);
         self.0.refund(call)
-    }
-
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.0.probe(call)
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        self.0.check()
     }
 }

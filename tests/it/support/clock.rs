@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tillbook::Clock;
-use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference, Timestamp};
-use tillbook::gateway::{
-    BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall,
-};
+use tillbook::domain::{Answer, Facts, Finding, Reference, Timestamp};
+use tillbook::gateway::{BoxFuture, Gateway, OrderFilter, OrderPage, PageAt, ReadError, RefundCall};
+
+use super::forward_gateway::forward_gateway;
 
 /// The machine's clocks, with what a test added to them.
 pub(crate) struct TestClock {
@@ -100,17 +100,7 @@ impl OnClock {
 }
 
 impl Gateway for OnClock {
-    fn name(&self) -> GatewayName {
-        self.gateway.name()
-    }
-
-    fn merchant(&self) -> Option<String> {
-        self.gateway.merchant()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.gateway.capabilities()
-    }
+    forward_gateway!(self.gateway: name, merchant, capabilities, check);
 
     fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
         Box::pin(async move { Ok(self.gateway.fetch_order(wanted).await?.map(|facts| self.facts(facts))) })
@@ -134,9 +124,5 @@ impl Gateway for OnClock {
 
     fn fence<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move { Ok(self.finding(self.gateway.fence(&self.call(call)).await?)) })
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        self.gateway.check()
     }
 }

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use tillbook::BoxFuture;
 use tillbook::domain::decide::Refusal;
-use tillbook::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
 use tillbook::storage::embedded::Embedded;
-use tillbook::storage::{
-    CheckReport, Committed, Decide, DueRefund, LostAttempt, OrderQuery, Page, ScanPage, StateHash, Storage,
-    StorageError, TransactError, Transaction,
-};
+use tillbook::storage::{Committed, Decide, Storage, StorageError, TransactError, Transaction};
 use tokio::sync::{RwLock, watch};
+
+use super::forward_storage::forward_storage;
 
 /// Where the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,25 +127,27 @@ impl Crashing {
 
 /// One call on the storage inside, which never comes back once the process is dead.
 macro_rules! alive {
-    ($self:ident, $storage:ident => $call:expr) => {{
-        let mut death = $self.dead.subscribe();
-        let died = async move { death.wait_for(|dead| *dead).await.is_ok() };
-        let guard = $self.storage.read().await;
-        let answer = match guard.as_ref() {
-            None => None,
-            Some($storage) => tokio::select! {
-                biased;
-                _ = died => None,
-                answer = $call => Some(answer),
-            },
-        };
-        // A dead process holds nothing.
-        drop(guard);
-        match answer {
-            Some(answer) => answer,
-            None => std::future::pending().await,
-        }
-    }};
+    ($self:ident, $($call:tt)+) => {
+        Box::pin(async move {
+            let mut death = $self.dead.subscribe();
+            let died = async move { death.wait_for(|dead| *dead).await.is_ok() };
+            let guard = $self.storage.read().await;
+            let answer = match guard.as_ref() {
+                None => None,
+                Some(storage) => tokio::select! {
+                    biased;
+                    _ = died => None,
+                    answer = storage.$($call)+ => Some(answer),
+                },
+            };
+            // A dead process holds nothing.
+            drop(guard);
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        })
+    };
 }
 
 fn new_fate() -> Arc<Mutex<Fate>> {
@@ -163,7 +163,7 @@ impl Storage for Crashing {
         let fate = new_fate();
         transaction.decide = self.watched(transaction.decide, fate.clone());
         Box::pin(async move {
-            let answer = alive!(self, storage => storage.transact(transaction));
+            let answer = alive!(self, transact(transaction)).await;
             self.survive(fate_of(&fate)).await;
             answer
         })
@@ -180,101 +180,23 @@ impl Storage for Crashing {
             transaction.decide = self.watched(decide, fate.clone());
         }
         Box::pin(async move {
-            let answer = alive!(self, storage => storage.transact_many(transactions));
+            let answer = alive!(self, transact_many(transactions)).await;
             self.survive(fate_of(&fate)).await;
             answer
         })
-    }
-
-    fn get<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Arc<OrderRecord>>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.get(order)) })
-    }
-
-    fn find<'a>(
-        &'a self,
-        account: &'a AccountName,
-        kind: Option<&'a str>,
-        number: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(OrderId, String)>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.find(account, kind, number)) })
-    }
-
-    fn find_refund<'a>(
-        &'a self,
-        account: &'a AccountName,
-        key: &'a RefundKey,
-    ) -> BoxFuture<'a, Result<Option<OrderId>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.find_refund(account, key)) })
-    }
-
-    fn scan<'a>(&'a self, query: &'a OrderQuery, page: &'a Page) -> BoxFuture<'a, Result<ScanPage, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.scan(query, page)) })
-    }
-
-    fn refunds_in<'a>(
-        &'a self,
-        state: RefundState,
-        not_after: Option<Timestamp>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<DueRefund>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.refunds_in(state, not_after, limit)) })
-    }
-
-    fn refunds_after<'a>(
-        &'a self,
-        state: Option<RefundState>,
-        after: Option<&'a str>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(String, DueRefund)>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.refunds_after(state, after, limit)) })
-    }
-
-    fn lost_attempts(&self, limit: usize) -> BoxFuture<'_, Result<Vec<LostAttempt>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.lost_attempts(limit)) })
     }
 
     fn lease(&self) -> Option<Duration> {
         self.lease
     }
 
-    fn events(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Entry>>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.events(after, limit)) })
-    }
-
-    fn lines(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<String>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.lines(after, limit)) })
-    }
-
-    fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.events_of(order)) })
-    }
-
     fn newest(&self) -> watch::Receiver<u64> {
         self.newest.clone()
     }
 
-    fn cursor<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.cursor(name)) })
-    }
-
-    fn put_cursor<'a>(&'a self, name: &'a str, value: String) -> BoxFuture<'a, Result<(), StorageError>> {
-        // How far a list was read is no fact about a refund: it is no commit that is counted.
-        Box::pin(async move { alive!(self, storage => storage.put_cursor(name, value)) })
-    }
-
-    fn cursors(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.cursors()) })
-    }
-
-    fn state_hash(&self) -> BoxFuture<'_, Result<StateHash, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.state_hash()) })
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.check()) })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {
-        Box::pin(async move { alive!(self, storage => storage.close()) })
-    }
+    // How far a list was read is no fact about a refund: a cursor is no commit that is counted.
+    forward_storage!(
+        alive!: get, find, find_refund, scan, refunds_in, refunds_after, lost_attempts, events, lines, events_of, cursor,
+        cursors, put_cursor, state_hash, check, close
+    );
 }

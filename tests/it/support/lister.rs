@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use tillbook::domain::{Answer, Facts, Finding, GatewayName, Reference};
 use tillbook::gateway::{
-    BadRow, BoxFuture, Capabilities, Checked, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind,
-    RefundCall, RefundPage, RefundSpan, SeenRefund,
+    BadRow, BoxFuture, Capabilities, Gateway, OrderFilter, OrderPage, PageAt, ReadError, ReadErrorKind, RefundPage,
+    RefundSpan, SeenRefund,
 };
 
 use super::desk::Desk;
+use super::forward_gateway::forward_gateway;
 
 /// What its lists show.
 #[derive(Default)]
@@ -60,20 +60,10 @@ fn broken() -> ReadError {
 }
 
 impl Gateway for Lister {
-    fn name(&self) -> GatewayName {
-        self.desk.name()
-    }
-
-    fn merchant(&self) -> Option<String> {
-        self.desk.merchant()
-    }
+    forward_gateway!(self.desk: name, merchant, fetch_order, refund, probe, check);
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { lists_refunds: true, ..self.desk.capabilities() }
-    }
-
-    fn fetch_order<'a>(&'a self, wanted: &'a [Reference]) -> BoxFuture<'a, Result<Option<Facts>, ReadError>> {
-        self.desk.fetch_order(wanted)
     }
 
     fn list_orders<'a>(&'a self, wanted: &'a OrderFilter, page: PageAt) -> BoxFuture<'a, Result<OrderPage, ReadError>> {
@@ -96,20 +86,8 @@ impl Gateway for Lister {
         })
     }
 
-    fn refund<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Answer> {
-        self.desk.refund(call)
-    }
-
-    fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
-        self.desk.probe(call)
-    }
-
     fn list_refunds<'a>(&'a self, span: RefundSpan, page: PageAt) -> BoxFuture<'a, Result<RefundPage, ReadError>> {
         let page = self.page(span, page);
         Box::pin(async move { page })
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<Checked, ReadError>> {
-        self.desk.check()
     }
 }

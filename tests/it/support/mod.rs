@@ -3,6 +3,8 @@
 pub(crate) mod clock;
 pub(crate) mod crash;
 pub(crate) mod desk;
+pub(crate) mod forward_gateway;
+pub(crate) mod forward_storage;
 pub(crate) mod gateways;
 pub(crate) mod kill;
 pub(crate) mod life;

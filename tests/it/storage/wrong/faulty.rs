@@ -7,11 +7,13 @@ use tillbook::domain::decide::{Found, Refusal};
 use tillbook::domain::{AccountName, Entry, OrderId, OrderRecord, RefundKey, RefundState, Timestamp};
 use tillbook::storage::memory::Memory;
 use tillbook::storage::{
-    CheckReport, Claims, Committed, DueRefund, OrderQuery, Page, ScanPage, StateHash, Storage, StorageError,
-    TransactError, Transaction,
+    Claims, Committed, DueRefund, OrderQuery, Page, ScanPage, StateHash, Storage, StorageError, TransactError,
+    Transaction,
 };
 use tillbook::{BoxFuture, storage::conformance::device};
 use tokio::sync::watch;
+
+use crate::support::forward_storage::forward_storage;
 
 /// What a storage does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +171,8 @@ impl Faulty {
 }
 
 impl Storage for Faulty {
+    forward_storage!(self.inner: get, find, events_of, cursor, cursors, check);
+
     fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, TransactError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
@@ -209,19 +213,6 @@ impl Storage for Faulty {
                 TransactError::Refused(refusal) => StorageError::Poisoned { why: refusal.to_string() },
             })
         })
-    }
-
-    fn get<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Option<Arc<OrderRecord>>, StorageError>> {
-        self.inner.get(order)
-    }
-
-    fn find<'a>(
-        &'a self,
-        account: &'a AccountName,
-        kind: Option<&'a str>,
-        number: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(OrderId, String)>, StorageError>> {
-        self.inner.find(account, kind, number)
     }
 
     fn find_refund<'a>(
@@ -318,20 +309,8 @@ impl Storage for Faulty {
         })
     }
 
-    fn events_of<'a>(&'a self, order: &'a OrderId) -> BoxFuture<'a, Result<Vec<Arc<Entry>>, StorageError>> {
-        self.inner.events_of(order)
-    }
-
     fn newest(&self) -> watch::Receiver<u64> {
         if self.fault == Fault::TellsNothingNewest { self.nothing_new.subscribe() } else { self.inner.newest() }
-    }
-
-    fn cursor<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
-        self.inner.cursor(name)
-    }
-
-    fn cursors(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, StorageError>> {
-        self.inner.cursors()
     }
 
     fn put_cursor<'a>(&'a self, name: &'a str, mut value: String) -> BoxFuture<'a, Result<(), StorageError>> {
@@ -349,10 +328,6 @@ impl Storage for Faulty {
             let lines = self.inner.lines(0, usize::MAX).await?;
             StateHash::of(lines, []).map_err(|why| StorageError::Poisoned { why })
         })
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<CheckReport, StorageError>> {
-        self.inner.check()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StorageError>> {
