@@ -13,7 +13,7 @@ use super::layer::Layer;
 use super::lines::{self, Cursor, Payload};
 use super::place::Place;
 use super::records::{self, Records};
-use super::{Claims, Committed, StorageError, Transaction, index};
+use super::{Claims, Committed, StorageError, Transaction, exact, index};
 use crate::domain::decide::{Found, Refusal};
 use crate::domain::{BrokenHistory, ChainHash, DeviceName, Entry, Event, OrderId, OrderRecord, RefundState, Rejection};
 
@@ -179,7 +179,11 @@ impl<'a> Group<'a> {
             };
             let line = serde_json::to_vec(&entry).map_err(|_| broken(&entry, "it cannot be written as JSON"))?;
             // Folded as it will be read again: an index kept and an index rebuilt cannot differ.
-            let entry = lines::entry(&line).map_err(|_| broken(&entry, "what is written of it cannot be read"))?;
+            let entry = match exact::comes_back(&entry.event) {
+                true => entry,
+                false => lines::entry(&line).map_err(|_| broken(&entry, "what is written of it cannot be read"))?,
+            };
+            debug_assert_eq!(lines::entry(&line).ok().as_ref(), Some(&entry), "it is read as it is folded");
             let head = record.as_ref().map_or(ChainHash::START, |record| record.head).next(&line);
             record = Some(OrderRecord::apply(record, &entry, head)?);
             entries.push((Arc::new(entry), line));

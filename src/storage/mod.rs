@@ -13,6 +13,7 @@ mod check;
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod exact;
 pub(crate) mod export;
 mod group;
 mod index;
