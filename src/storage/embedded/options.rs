@@ -31,7 +31,7 @@ pub struct EmbeddedOptions {
     pub device: DeviceName,
     /// What kind of machine this is: sets what the other sizes are by default.
     pub profile: Profile,
-    /// Memory for the index's pages, in bytes; `None`: 4 MiB on a kiosk, 256 MiB on a server. sled may take
+    /// Memory for the index's pages, in bytes; `None`: 2 MiB on a kiosk, 256 MiB on a server. sled may take
     /// several times as much for a moment.
     pub cache_bytes: Option<u64>,
     /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set, at least 16 KiB and at most 1 GiB.
@@ -63,7 +63,7 @@ impl EmbeddedOptions {
 
     pub(super) fn cache_bytes(&self) -> u64 {
         self.cache_bytes.unwrap_or(match self.profile {
-            Profile::Kiosk => 4 << 20,
+            Profile::Kiosk => 2 << 20,
             Profile::Server => 256 << 20,
         })
     }
@@ -71,7 +71,7 @@ impl EmbeddedOptions {
     /// Decoded records at hand, and bytes that may wait for the index.
     pub(super) fn memory(&self) -> (usize, usize) {
         match self.profile {
-            Profile::Kiosk => (128, 4 << 20),
+            Profile::Kiosk => (64, 1 << 20),
             Profile::Server => (8192, 256 << 20),
         }
     }

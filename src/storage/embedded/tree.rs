@@ -67,7 +67,7 @@ impl Tree {
         loop {
             match caught(|| config.open()) {
                 Ok(db) => {
-                    let seen = (!db.was_recovered()).then(Seen::nothing);
+                    let seen = (!db.was_recovered()).then(|| Seen::nothing(cache_bytes));
                     return Ok(Tree { db, fresh: Fresh::default(), seen, path, generation });
                 }
                 Err(why) if why.contains("WouldBlock") && since.elapsed() < LOCK_WAIT => {
