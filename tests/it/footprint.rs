@@ -46,6 +46,8 @@ async fn ledger(directory: &Path) -> (Arc<CountingDisk>, Embedded) {
     let mut options = EmbeddedOptions::new(shop::device()).with_disk(disk.clone());
     // So large that no test fills half of it: then a checkpoint would be written too.
     options.segment_bytes = 32 << 20;
+    // With less the index's own thread looks once a minute for something to write, and not twice a second.
+    options.cache_bytes = Some(32 << 20);
     let ledger = Embedded::open(directory, &options).expect("opens");
     let page = (0..ORDERS).map(|number| shop::see(shop::big(number, 600)));
     ledger.transact_many(page.collect()).await.expect("taken in");

@@ -62,7 +62,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 impl Tree {
     /// Opens the index of a generation, or makes it.
     pub(super) fn open(path: PathBuf, generation: u32, cache_bytes: u64) -> Result<Tree, String> {
-        let config = sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(500));
+        let config = sled::Config::new().path(&path).cache_capacity(cache_bytes);
+        let config = config.flush_every_ms(Some(order_every_ms(cache_bytes)));
         let since = Instant::now();
         loop {
             match caught(|| config.open()) {
@@ -296,6 +297,16 @@ impl Tree {
         sync_all(&path).map_err(|e| format!("sync {}: {e}", path.display()))
     }
 }
+
+/// How often sled puts its file in order. Each time that it moves one page it fills up half a MiB with nothing, and that is
+/// what it moves the next time: an index that once had something to be put in order is written so for ever, 3.7 GB an
+/// hour at twice a second. Where memory is scarce there is flash that wears out, and little to put in order.
+fn order_every_ms(cache_bytes: u64) -> u64 {
+    if cache_bytes <= SMALL_CACHE { 60_000 } else { 500 }
+}
+
+/// A device with no more than this for its index, in bytes, is a small one.
+const SMALL_CACHE: u64 = 16 << 20;
 
 /// Whether keys of that kind are looked for before they are there.
 fn is_asked_for(key: &[u8]) -> bool {
