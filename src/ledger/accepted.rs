@@ -15,9 +15,9 @@ use crate::gateway::Lease;
 use super::account::Account;
 use super::{Error, Inner};
 
-/// How long an accepted answer stays in memory for the question that follows it: no longer than an upstream nearby takes
-/// to answer, and than a cashier would notice. A process that dies meanwhile leaves the refund in doubt, which is then
-/// asked about by its own number; where the upstream alone numbers refunds, the answer that tells it is written at once.
+/// How long an accepted answer stays in memory for the question that follows it. A process that dies meanwhile leaves
+/// the refund in doubt, and where the upstream alone numbers refunds, without its number: so no longer than an
+/// upstream nearby takes to answer, and than a cashier would notice.
 const KEPT: Duration = Duration::from_millis(250);
 
 impl Inner {
@@ -37,12 +37,8 @@ impl Inner {
         let (order, key) = (&record.id, settle.key.clone());
         let accepted = Arc::new(self.as_accepted(account, record, &settle)?);
         let mut question = pin!(self.question(account, &accepted, &key));
-        let kept = match (account.gateway.capabilities().client_refund_number, lease) {
-            (false, _) => Duration::ZERO,
-            (true, None) => KEPT,
-            // What is left of a lease is for the writing too.
-            (true, Some(lease)) => KEPT.min(lease.left() / 2),
-        };
+        // What is left of a lease is for the writing too.
+        let kept = lease.map_or(KEPT, |lease| KEPT.min(lease.left() / 2));
         let told = match timeout(kept, &mut question).await {
             Ok(Ok(probed)) => match self.weigh(account, order, Some(settle.clone()), probed).await {
                 Ok(record) => return Ok(record),

@@ -253,8 +253,9 @@ impl Cell {
             Moment::Once(Crash::Before(at) | Crash::After(at)) => end.commits + 1 != at,
             Moment::Never | Moment::Always => true,
         };
+        let is_accepted = self.upstream != Upstream::Hydrogen;
         // What lands late may land before a question that found nothing in the life that was counted.
-        if !alive && !self.trouble.lands_late() && (came_to_its_death || self.upstream != Upstream::Fubei) {
+        if !alive && !self.trouble.lands_late() && (came_to_its_death || !is_accepted) {
             assert!(end.deaths > 0, "the process never died: {said}");
         }
     }
