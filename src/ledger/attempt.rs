@@ -1,6 +1,7 @@
 //! Attempts: the claim is on disk before the first byte leaves, the outcome after the last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::decide::{self, Found, Refusal, Settle};
 use crate::domain::{
@@ -85,7 +86,8 @@ impl Inner {
         self.storage.lease().map(|length| Lease::begin(length, Arc::new(move || clock.running())))
     }
 
-    /// Sends a refund whose attempt was just started by us, and records what came of it.
+    /// Sends a refund whose attempt was just started by us, and records what came of it. An accepted
+    /// refund is asked about once, so that the cashier hears the end of it where there is one.
     pub(super) async fn send(
         self: &Arc<Self>,
         account: &Arc<Account>,
@@ -110,13 +112,9 @@ impl Inner {
             }
         });
         tracing::info!(%key, order = %record.id, outcome = answer.outcome.as_str(), code = answer.code.as_deref(), "refund sent");
-        let settle = Settle { key: key.clone(), attempt, answer: answer.clone(), rules: account.rules.clone() };
-        let recorded = match answer.outcome {
-            Outcome::Accepted => self.settle_accepted(account, &record, settle, call.lease.as_ref()).await,
-            _ => self.settle(account, &record.id, settle).await,
-        };
+        let recorded = self.settle(account, &record.id, key, attempt, answer.clone()).await;
         let record = match recorded {
-            Ok(record) => record,
+            Ok(committed) => committed.record,
             Err(Error::Storage(source)) => {
                 return Err(Error::OutcomeNotWritten { key: key.clone(), answer: Box::new(answer), source });
             }
@@ -125,19 +123,31 @@ impl Inner {
         if matches!(answer.outcome, Outcome::Accepted | Outcome::InDoubt) {
             self.waits.notify_waiters(); // the schedule of questions begins now
         }
-        Ok((record, answer))
+        if answer.outcome != Outcome::Accepted {
+            return Ok((record, answer));
+        }
+        match self.ask_in_lane(account, &record, key, Duration::ZERO).await {
+            Ok(record) => Ok((record, answer)),
+            Err(error) => {
+                // Accepted is on disk and true; the next sync asks again.
+                tracing::info!(%key, %error, "an accepted refund could not be asked about yet");
+                Ok((record, answer))
+            }
+        }
     }
 
-    /// Records what an attempt told, in a durable write of its own.
-    pub(super) async fn settle(
+    async fn settle(
         &self,
         account: &Account,
         order: &OrderId,
-        settle: Settle,
-    ) -> Result<Arc<OrderRecord>, Error> {
+        key: &RefundKey,
+        attempt: u32,
+        answer: Answer,
+    ) -> Result<Committed, Error> {
         let context = self.context(&account.name, order);
+        let settle = Settle { key: key.clone(), attempt, answer, rules: account.rules.clone() };
         let decide = Box::new(move |found: &Found| decide::answer(&context, found, &settle));
-        Ok(self.decide_on(&account.name, order, decide).await?.record)
+        self.decide_on(&account.name, order, decide).await
     }
 
     /// One durable decision on an order. Where somebody else was faster, theirs is on disk, and the record

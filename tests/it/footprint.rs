@@ -5,8 +5,6 @@
 
 mod disk;
 mod hour;
-mod online;
-mod till;
 
 use std::collections::BTreeMap;
 use std::future::Future;

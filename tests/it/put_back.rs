@@ -38,10 +38,8 @@ const BUGS: [Bug; 6] = [
                  Ok(Sent::Yes(record, answer))",
                 "        drop(lease);\n        \
                  let attempt = committed.record.refund(&key).map_or(1, |refund| refund.attempts);\n        \
-                 let rules = account.rules.clone();\n        \
-                 let settle = Settle { key: key.clone(), attempt, answer: early.clone(), rules };\n        \
-                 let record = self.settle(&account, &order, settle).await?;\n        \
-                 Ok(Sent::Yes(record, early))",
+                 let settled = self.settle(&account, &order, &key, attempt, early.clone()).await?;\n        \
+                 Ok(Sent::Yes(settled.record, early))",
             ),
         ],
         test: POINTS,
