@@ -56,8 +56,9 @@ impl Whole {
     }
 }
 
-/// sled gives its lock back a moment after it is dropped.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// sled gives its lock back a moment after it is dropped, and a child that this process is just starting holds it until it
+/// runs. Another process cannot have it: the ledger's own lock comes first.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 impl Tree {
     /// Opens the index of a generation, or makes it.

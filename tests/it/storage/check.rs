@@ -77,7 +77,7 @@ async fn differences_after(change: impl FnOnce(&sled::Db)) -> Vec<String> {
     let ledger = open(directory.path());
     some_orders(&ledger).await;
     ledger.close().await.expect("closed");
-    let index = sled::open(directory.path().join("index-1")).expect("sled opens it");
+    let index = index_of(&directory.path().join("index-1"));
     change(&index);
     index.flush().expect("flushed");
     drop(index);

@@ -1,7 +1,7 @@
 //! Embedded ledgers in temporary directories; the orders and commands are those of the conformance suite.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use tillbook::storage::conformance::shop::*;
 use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
@@ -48,4 +48,18 @@ pub(crate) async fn open_copy(directory: &Path) -> Embedded {
     let adoption = Adoption { transactions: Vec::new(), cursor: ("adopted".to_owned(), "by a test".to_owned()) };
     ledger.adopt(adoption).await.expect("adopted");
     ledger
+}
+
+/// The index of a closed ledger, in sled's own hands: there once sled has given its lock back, and no child that some
+/// test is just starting has it inherited.
+pub(crate) fn index_of(path: &Path) -> sled::Db {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        match sled::open(path) {
+            Err(sled::Error::Io(error)) if error.to_string().contains("WouldBlock") && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.expect("sled opens it"),
+        }
+    }
 }

@@ -36,8 +36,7 @@ fn remove_index(directory: &Path) {
 /// Opens a ledger whose index, closed cleanly and so trusted, was changed behind its back.
 fn open_after(directory: &Path, change: impl FnOnce(&sled::Db)) -> Embedded {
     let entries = std::fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable").path());
-    let index = sled::open(entries.filter(|path| path.join("db").exists()).max().expect("an index"));
-    let index = index.expect("sled opens it");
+    let index = index_of(&entries.filter(|path| path.join("db").exists()).max().expect("an index"));
     change(&index);
     index.flush().expect("flushed");
     drop(index);

@@ -78,7 +78,7 @@ async fn a_ledger_that_is_whole_is_checked_from_outside_with_its_index_and_left_
 async fn a_closed_index_is_compared_from_outside_too() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     closed(directory.path()).await;
-    let index = sled::open(directory.path().join("index-1")).expect("sled opens it");
+    let index = index_of(&directory.path().join("index-1"));
     // The one page in which all refund keys lie.
     index.remove(b"k").expect("removed").expect("it was there");
     index.flush().expect("flushed");
