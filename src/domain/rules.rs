@@ -50,6 +50,9 @@ pub struct Rules {
     /// Whether nobody but this ledger refunds this account's orders. A moved total that matches an
     /// unsettled refund exactly is then read as that refund.
     pub sole_refunder: bool,
+    /// Whether the upstream's total may count refunds that are taken and not finished. A moved total then proves
+    /// that a refund was accepted, and not that it succeeded.
+    pub totals_count_pending: bool,
     /// Refunds above this wait, held, until a person approves them.
     pub hold_above: Option<Money>,
     /// How long an upstream may not know an order before its queued refunds go to a person.
@@ -76,6 +79,7 @@ impl Default for Rules {
             refund_interval: Interval::OfChannel,
             in_flight: InFlight::One,
             sole_refunder: true,
+            totals_count_pending: false,
             hold_above: None,
             provisional_for: PROVISIONAL_FOR,
             review_after: REVIEW_AFTER,

@@ -132,6 +132,9 @@ pub struct Capabilities {
     pub lists_every_order: bool,
     /// Whether a client refund number is taken, by which a refund can be asked for later.
     pub client_refund_number: bool,
+    /// Whether the order's total of refunds counts, or may count, refunds that are taken and not finished: it moves
+    /// then for what is declined in the end. Fubei does not say; trade_order's is documented as that of successful ones.
+    pub totals_count_pending: bool,
     /// Whether a door can be shut on a refund that has not arrived (hydrogen's function: `void`).
     pub fence: bool,
     /// Whether refunds can be listed by time, whoever made them.
@@ -155,6 +158,7 @@ impl Capabilities {
             refund_window: self.refund_window,
             refunds_per_order: self.refunds_per_order,
             refund_interval: Interval::OfChannel,
+            totals_count_pending: self.totals_count_pending,
             in_flight: if self.client_refund_number { InFlight::Many } else { InFlight::One },
             ..Rules::default()
         }

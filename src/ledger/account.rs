@@ -78,6 +78,7 @@ impl Account {
             refunds_per_order: settings.refunds_per_order.or(documented.refunds_per_order),
             refund_interval: settings.refund_interval.map_or(documented.refund_interval, Interval::Fixed),
             in_flight: documented.in_flight,
+            totals_count_pending: documented.totals_count_pending,
             sole_refunder: settings.sole_refunder.unwrap_or(documented.sole_refunder),
             hold_above: settings.hold_above.or(documented.hold_above),
             provisional_for: settings.provisional_for.unwrap_or(documented.provisional_for),

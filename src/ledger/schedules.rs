@@ -51,6 +51,7 @@ impl Gateway for Till {
             lists_by_time: false,
             lists_every_order: false,
             client_refund_number: true,
+            totals_count_pending: false,
             lists_refunds: false,
             fence: false,
             fetch_by: &["order_sn"],

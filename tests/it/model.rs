@@ -38,10 +38,17 @@ fn settings() -> impl Strategy<Value = Setting> {
         prop::option::weighted(0.5, 3..12_i64),
         prop::option::weighted(0.3, Just(600_i64)),
     );
-    (any::<bool>(), prop::bool::weighted(0.7), prop::bool::weighted(0.3), limits).prop_map(
-        |(one_in_flight, sole_refunder, spaced, (per_order, window, hold_above, resend_after))| Setting {
+    (any::<bool>(), prop::bool::weighted(0.7), any::<bool>(), prop::bool::weighted(0.3), limits).prop_map(
+        |(
             one_in_flight,
             sole_refunder,
+            totals_count_pending,
+            spaced,
+            (per_order, window, hold_above, resend_after),
+        )| Setting {
+            one_in_flight,
+            sole_refunder,
+            totals_count_pending,
             interval: if spaced { 60 } else { 0 },
             per_order,
             window,

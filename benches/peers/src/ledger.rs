@@ -137,6 +137,7 @@ impl Gateway for Nobody {
             lists_by_time: false,
             lists_every_order: false,
             client_refund_number: true,
+            totals_count_pending: false,
             fence: false,
             lists_refunds: false,
             fetch_by: &["order_sn", "merchant_order_sn", "channel_order_sn"],

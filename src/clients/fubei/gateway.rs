@@ -328,6 +328,7 @@ impl Gateway for FubeiGateway {
             lists_by_time: true,
             lists_every_order: false,
             client_refund_number: true,
+            totals_count_pending: true,
             lists_refunds: false,
             fence: false,
             fetch_by: FETCH_BY,

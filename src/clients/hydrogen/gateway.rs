@@ -267,6 +267,7 @@ impl Gateway for HydrogenGateway {
             lists_by_time: false,
             lists_every_order: self.settings.orders == OrdersFrom::Function,
             client_refund_number: true,
+            totals_count_pending: false,
             lists_refunds: false,
             fence: true,
             fetch_by: FETCH_BY,

@@ -202,6 +202,7 @@ impl Gateway for TradeOrderGateway {
             lists_by_time: true,
             lists_every_order: true,
             client_refund_number: false,
+            totals_count_pending: false,
             lists_refunds: true,
             fence: false,
             fetch_by: FETCH_BY,

@@ -60,15 +60,18 @@ pub fn judge(context: &Context, found: &Found, command: &Judge) -> Result<Vec<Ev
         contradicted(command, Outcome::Succeeded)?;
     } else {
         let sends_again = command.verdict == Verdict::Resend;
-        if weigh(&mut draft, found, &command.probed, sends_again)? == Weight::Settles {
-            return Ok(draft.events);
+        match weigh(&mut draft, found, &command.probed, sends_again)? {
+            Weight::Settles => return Ok(draft.events),
+            Weight::Counted if command.verdict != Verdict::Succeeded => {
+                return Err(contradicts(command, "the upstream's total of refunds counts it".to_owned()));
+            }
+            Weight::Counted | Weight::Nothing => contradicted(command, Outcome::Accepted)?,
         }
-        contradicted(command, Outcome::Accepted)?;
         if sends_again && command.fences {
             // Sent again through the same door, it would only meet what became of the first.
             let why = command.probed.finding.answer.message.as_deref().unwrap_or("nothing is known of it");
             let words = format!("its door cannot be shut ({why}); release it, and refund under another key");
-            return Err(Rejection::VerdictContradicted { key: key.clone(), verdict: command.verdict, words }.into());
+            return Err(contradicts(command, words));
         }
         if draft.refund(key)?.state != RefundState::Review {
             let reason = format!("{} decides", command.by);
@@ -103,6 +106,10 @@ fn contradicted(command: &Judge, says: Outcome) -> Result<(), Refusal> {
     if command.verdict == Verdict::Succeeded {
         return Ok(()); // the upstream is behind what the person saw; no money is let go by it
     }
-    let words = finding.answer.message.clone().unwrap_or_else(|| says.as_str().to_owned());
-    Err(Rejection::VerdictContradicted { key: command.probed.key.clone(), verdict: command.verdict, words }.into())
+    Err(contradicts(command, finding.answer.message.clone().unwrap_or_else(|| says.as_str().to_owned())))
+}
+
+fn contradicts(command: &Judge, words: String) -> Refusal {
+    let key = command.probed.key.clone();
+    Rejection::VerdictContradicted { key, verdict: command.verdict, words }.into()
 }

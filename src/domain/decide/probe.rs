@@ -81,6 +81,8 @@ pub fn probed(context: &Context, found: &Found, command: &Probed) -> Result<Vec<
 pub(super) enum Weight {
     /// It did, and the draft says how.
     Settles,
+    /// The upstream's total counts the refund, which may not be finished: it is let go by nobody, and stays as it is.
+    Counted,
     /// It does not.
     Nothing,
 }
@@ -129,15 +131,23 @@ pub(super) fn weigh(
     if state == RefundState::Accepted && finding.answer.outcome == Outcome::Accepted {
         return Ok(Weight::Nothing); // its own row says that it is on its way: a total knows no better
     }
-    if command.fresh.is_some() && totals::prove(draft.record()?, rules, key) {
-        let message =
-            "the upstream's total of refunds moved by exactly this refund, and nobody else refunds this order";
-        let answer = Answer { message: Some(message.to_owned()), ..finding.answer.clone() };
-        let answer = Answer { outcome: Outcome::Succeeded, ..answer };
-        attempt::settle(draft, key, RefundState::Succeeded, answer, rules, false)?;
-        return Ok(Weight::Settles);
+    if command.fresh.is_none() || !totals::prove(draft.record()?, rules, key) {
+        return Ok(Weight::Nothing);
     }
-    Ok(Weight::Nothing)
+    let (outcome, note) = match rules.totals_count_pending {
+        true => (Outcome::Accepted, "; it may count what is not finished"),
+        false => (Outcome::Succeeded, ""),
+    };
+    // That it was taken is no news of what was accepted, and does not end what is before a person.
+    if outcome == Outcome::Accepted && command.from != RefundState::InDoubt {
+        return Ok(Weight::Counted);
+    }
+    let message = format!(
+        "the upstream's total of refunds moved by exactly this refund, and nobody else refunds this order{note}"
+    );
+    let answer = Answer { message: Some(message), outcome, ..finding.answer.clone() };
+    attempt::settle(draft, key, outcome.state(), answer, rules, false)?;
+    Ok(Weight::Settles)
 }
 
 /// Keeps what was found as evidence, unless it is what was found a moment ago.

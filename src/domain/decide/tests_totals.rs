@@ -2,7 +2,7 @@
 
 use super::facts;
 use super::story::{Story, key, rejected, yuan};
-use crate::domain::{Outcome, RefundState, Verdict};
+use crate::domain::{Answer, Finding, Outcome, RefundState, Rejection, Verdict};
 
 /// What the upstream's total shows while 30.00 of 80.00 is in doubt, and what may then be granted.
 #[test]
@@ -235,4 +235,38 @@ fn a_verdict_whose_facts_leave_the_total_out_forgets_nothing_that_was_refunded_e
     (story.facts.refunded, story.facts.refund_count) = (None, None);
     story.judge("a", Verdict::Declined).expect("judged");
     assert_eq!((story.record().external, story.record().refundable()), (yuan("20"), yuan("45")));
+}
+
+/// Fubei's may count what it has taken and may still decline.
+#[test]
+fn a_total_that_may_count_what_is_pending_shows_that_a_refund_was_taken_and_never_that_it_succeeded() {
+    let counted = || {
+        let mut story = Story::paid();
+        story.rules.totals_count_pending = true;
+        story.send("a", "30").expect("granted");
+        story.told("a", Outcome::InDoubt).expect("told");
+        story.upstream_total("30", 1);
+        story
+    };
+    let mut story = counted();
+    assert_eq!(story.probe("a"), Ok(vec!["facts_seen", "answered"]));
+    assert_eq!(story.state("a"), RefundState::Accepted);
+    assert_eq!(story.amounts(), ["0.00", "30.00", "50.00", "0.00"], "it is held on");
+    assert_eq!(story.probe("a"), Ok(vec!["probed"]), "the same total says no more of what was accepted");
+    assert_eq!(story.state("a"), RefundState::Accepted);
+    for verdict in [Verdict::Declined, Verdict::Resend, Verdict::Release] {
+        let Rejection::VerdictContradicted { words, .. } = rejected(story.judge("a", verdict)) else { panic!("taken") };
+        assert_eq!(words, "the upstream's total of refunds counts it", "{verdict}");
+    }
+    let mut believed = counted();
+    believed.probe("a").expect("asked");
+    believed.judge("a", Verdict::Succeeded).expect("a person saw it");
+    assert_eq!(believed.state("a"), RefundState::Succeeded);
+
+    // Declined in the end: the total goes back, and so does the money that was held.
+    let now = story.context().now;
+    story.probe_found("a", Finding::new(Answer::new(Outcome::Declined, now), now)).expect("taken");
+    story.upstream_total("0", 0);
+    story.see().expect("seen");
+    assert_eq!(story.amounts(), ["0.00", "0.00", "80.00", "0.00"]);
 }

@@ -7,6 +7,7 @@ use tillbook::domain::{Outcome, Proof, RefundState};
 pub(super) struct Setting {
     pub(super) one_in_flight: bool,
     pub(super) sole_refunder: bool,
+    pub(super) totals_count_pending: bool,
     pub(super) interval: i64,
     pub(super) per_order: Option<u32>,
     pub(super) window: Option<i64>,

@@ -87,6 +87,7 @@ impl Real {
             refund_interval: Interval::Fixed(seconds(setting.interval)),
             in_flight: if setting.one_in_flight { InFlight::One } else { InFlight::Many },
             sole_refunder: setting.sole_refunder,
+            totals_count_pending: setting.totals_count_pending,
             hold_above: setting.hold_above.map(fen),
             resend_after_silence: setting.resend_after.map(seconds),
             ..Rules::default()

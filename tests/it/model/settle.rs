@@ -31,6 +31,15 @@ fn state_by(verdict: Verdict) -> RefundState {
     }
 }
 
+/// What a question's evidence did.
+#[derive(Debug, PartialEq, Eq)]
+enum Weighed {
+    Settled,
+    /// The total has the refund in it, which may be of no more than a refund that was accepted.
+    InTheTotal,
+    Nothing,
+}
+
 impl Work<'_> {
     pub(super) fn end(&mut self, key: &str, attempt: u32, outcome: Outcome, busy: bool) -> Result<(), String> {
         let refund = self.expect(key, RefundState::Sending, Some(attempt))?;
@@ -79,7 +88,7 @@ impl Work<'_> {
     pub(super) fn ask(&mut self, question: &Question) -> Result<(), String> {
         let key = &question.key;
         self.expect(key, question.from, Some(question.attempt))?;
-        if self.weigh(question, question.from == RefundState::InDoubt)? {
+        if self.weigh(question, question.from == RefundState::InDoubt)? == Weighed::Settled {
             return Ok(());
         }
         self.keep(question)?;
@@ -100,7 +109,7 @@ impl Work<'_> {
     }
 
     /// Whether what was found settles the refund: its own number, then a likeness, then the total.
-    fn weigh(&mut self, question: &Question, may_send_again: bool) -> Result<bool, String> {
+    fn weigh(&mut self, question: &Question, may_send_again: bool) -> Result<Weighed, String> {
         let (key, outcome, sole) = (&question.key, question.outcome, self.setting.sole_refunder);
         if let Some(said) = &question.fresh {
             self.see(said);
@@ -114,20 +123,23 @@ impl Work<'_> {
             && state == RefundState::Accepted
             && found_before == Some(Outcome::Accepted)
         {
-            return Ok(false); // it is before a person because it has been accepted for too long
+            return Ok(Weighed::Nothing); // it is before a person because it has been accepted for too long
         }
         if state != question.from {
             self.told(key, state, outcome)?;
-            return Ok(true);
+            return Ok(Weighed::Settled);
         }
         if state == RefundState::Accepted && outcome == Outcome::Accepted {
-            return Ok(false); // on its way, and a total knows no better
+            return Ok(Weighed::Nothing); // on its way, and a total knows no better
         }
-        if question.fresh.is_some() && proves(self.known()?, sole, key) {
-            self.told(key, RefundState::Succeeded, Outcome::Succeeded)?;
-            return Ok(true);
+        let in_the_total = question.fresh.is_some() && proves(self.known()?, sole, key);
+        match (in_the_total, self.setting.totals_count_pending, question.from) {
+            (false, ..) => return Ok(Weighed::Nothing),
+            (true, false, _) => self.told(key, RefundState::Succeeded, Outcome::Succeeded)?,
+            (true, true, RefundState::InDoubt) => self.told(key, RefundState::Accepted, Outcome::Accepted)?,
+            (true, true, _) => return Ok(Weighed::InTheTotal),
         }
-        Ok(false)
+        Ok(Weighed::Settled)
     }
 
     /// Keeps what was found, unless the same was found within the hour.
@@ -181,8 +193,12 @@ impl Work<'_> {
                 return contradicts("succeeded");
             }
         } else {
-            if self.weigh(question, verdict == Verdict::Resend)? {
+            let weighed = self.weigh(question, verdict == Verdict::Resend)?;
+            if weighed == Weighed::Settled {
                 return Ok(());
+            }
+            if weighed == Weighed::InTheTotal && verdict != Verdict::Succeeded {
+                return contradicts("the upstream's total of refunds counts it");
             }
             if question.outcome == Outcome::Accepted && verdict != Verdict::Succeeded {
                 return contradicts("accepted");

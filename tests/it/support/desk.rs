@@ -286,6 +286,7 @@ impl Gateway for Desk {
             lists_by_time: self.lists == Lists::ByTime,
             lists_every_order: !self.books().only_names,
             client_refund_number: self.takes_client_number,
+            totals_count_pending: false,
             lists_refunds: false,
             fence: false,
             fetch_by: &["order_sn"],
