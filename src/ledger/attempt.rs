@@ -1,7 +1,6 @@
 //! Attempts: the claim is on disk before the first byte leaves, the outcome after the last.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::domain::decide::{self, Found, Refusal, Settle};
 use crate::domain::{
@@ -86,8 +85,7 @@ impl Inner {
         self.storage.lease().map(|length| Lease::begin(length, Arc::new(move || clock.running())))
     }
 
-    /// Sends a refund whose attempt was just started by us, and records what came of it. An accepted
-    /// refund is asked about once, so that the cashier hears the end of it where there is one.
+    /// Sends a refund whose attempt was just started by us, and records what came of it.
     pub(super) async fn send(
         self: &Arc<Self>,
         account: &Arc<Account>,
@@ -112,9 +110,13 @@ impl Inner {
             }
         });
         tracing::info!(%key, order = %record.id, outcome = answer.outcome.as_str(), code = answer.code.as_deref(), "refund sent");
-        let recorded = self.settle(account, &record.id, key, attempt, answer.clone()).await;
+        let settle = Settle { key: key.clone(), attempt, answer: answer.clone(), rules: account.rules.clone() };
+        let recorded = match answer.outcome {
+            Outcome::Accepted => self.settle_accepted(account, &record, settle, call.lease.as_ref()).await,
+            _ => self.settle(account, &record.id, settle).await,
+        };
         let record = match recorded {
-            Ok(committed) => committed.record,
+            Ok(record) => record,
             Err(Error::Storage(source)) => {
                 return Err(Error::OutcomeNotWritten { key: key.clone(), answer: Box::new(answer), source });
             }
@@ -123,31 +125,19 @@ impl Inner {
         if matches!(answer.outcome, Outcome::Accepted | Outcome::InDoubt) {
             self.waits.notify_waiters(); // the schedule of questions begins now
         }
-        if answer.outcome != Outcome::Accepted {
-            return Ok((record, answer));
-        }
-        match self.ask_in_lane(account, &record, key, Duration::ZERO).await {
-            Ok(record) => Ok((record, answer)),
-            Err(error) => {
-                // Accepted is on disk and true; the next sync asks again.
-                tracing::info!(%key, %error, "an accepted refund could not be asked about yet");
-                Ok((record, answer))
-            }
-        }
+        Ok((record, answer))
     }
 
-    async fn settle(
+    /// Records what an attempt told, in a durable write of its own.
+    pub(super) async fn settle(
         &self,
         account: &Account,
         order: &OrderId,
-        key: &RefundKey,
-        attempt: u32,
-        answer: Answer,
-    ) -> Result<Committed, Error> {
+        settle: Settle,
+    ) -> Result<Arc<OrderRecord>, Error> {
         let context = self.context(&account.name, order);
-        let settle = Settle { key: key.clone(), attempt, answer, rules: account.rules.clone() };
         let decide = Box::new(move |found: &Found| decide::answer(&context, found, &settle));
-        self.decide_on(&account.name, order, decide).await
+        Ok(self.decide_on(&account.name, order, decide).await?.record)
     }
 
     /// One durable decision on an order. Where somebody else was faster, theirs is on disk, and the record

@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`Ledger::refund`] in `refund.rs`, then `attempt.rs`.
 
+mod accepted;
 mod account;
 mod adopt;
 mod approve;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::decide::{self, Found, Judge, Probed, Seen};
+use crate::domain::decide::{self, Found, Judge, Probed, Seen, Settle};
 use crate::domain::{
     AccountName, Answer, Body, Finding, OrderId, OrderRecord, Outcome, RefundKey, RefundState, Rejection, Verdict,
 };
@@ -66,38 +66,35 @@ impl Inner {
     ) -> Result<Arc<OrderRecord>, Error> {
         let _lane = self.enter(order).await?;
         let record = self.get(order).await?;
-        self.ask_in_lane(account, &record, key, silent_for).await
-    }
-
-    /// The same for one who has the order's lane.
-    pub(super) async fn ask_in_lane(
-        self: &Arc<Self>,
-        account: &Arc<Account>,
-        record: &Arc<OrderRecord>,
-        key: &RefundKey,
-        silent_for: Duration,
-    ) -> Result<Arc<OrderRecord>, Error> {
         let open =
             record.refund(key).is_some_and(|refund| refund.is_unsettled() && refund.state != RefundState::Sending);
         if !open {
-            return Ok(record.clone()); // settled meanwhile
+            return Ok(record); // settled meanwhile
         }
-        let context = self.context(&account.name, &record.id);
+        let context = self.context(&account.name, order);
         let fences = record
             .refund(key)
             .is_some_and(|refund| refund.state == RefundState::InDoubt && !decide::is_of_a_copy(&context, refund));
-        let probed = match self.evidence(account, record, key, fences, silent_for).await {
+        let told = self.evidence(account, &record, key, fences, silent_for).await;
+        self.take(account, &record, key, told).await
+    }
+
+    /// Records what a question brought, or that a person is to decide where none could be asked for too long.
+    pub(super) async fn take(
+        &self,
+        account: &Account,
+        record: &OrderRecord,
+        key: &RefundKey,
+        told: Result<Probed, Error>,
+    ) -> Result<Arc<OrderRecord>, Error> {
+        match told {
+            Ok(probed) => self.weigh(account, &record.id, None, probed).await,
             Err(error @ Error::Upstream { .. }) => {
                 self.review_unasked(account, record, key, &error).await?;
-                return Err(error);
+                Err(error)
             }
-            answer => answer?,
-        };
-        let record = self.weigh(account, record, probed).await?;
-        if let Some(refund) = record.refund(key) {
-            tracing::info!(%key, order = %record.id, state = %refund.state, "asked what became of a refund");
+            Err(error) => Err(error),
         }
-        Ok(record)
     }
 
     /// Puts a refund before a person that has been unsettled for too long, although the upstream cannot even be
@@ -112,24 +109,37 @@ impl Inner {
         let is_overdue = |refund| decide::is_overdue(refund, &account.rules, self.now());
         if record.refund(key).is_some_and(is_overdue) {
             let probed = self.unasked(account, record, key, &could_not(error))?;
-            self.weigh(account, record, probed).await?;
+            self.weigh(account, &record.id, None, probed).await?;
         }
         Ok(())
     }
 
-    /// Lets the rules decide on what was found, in one durable write.
-    async fn weigh(&self, account: &Account, record: &OrderRecord, probed: Probed) -> Result<Arc<OrderRecord>, Error> {
-        let context = self.context(&account.name, &record.id);
-        let body = body_of(&probed);
-        let decide = Box::new(move |found: &Found| decide::probed(&context, found, &probed));
-        let record = self.decide_on(&account.name, &record.id, decide).await?.record;
-        self.keep_body(account, &record.id, body);
+    /// Lets the rules decide on what was found, in one durable write: on the record after the attempt's `answer`, where
+    /// that one is still to be written.
+    pub(super) async fn weigh(
+        &self,
+        account: &Account,
+        order: &OrderId,
+        answer: Option<Settle>,
+        probed: Probed,
+    ) -> Result<Arc<OrderRecord>, Error> {
+        let context = self.context(&account.name, order);
+        let (key, body) = (probed.key.clone(), body_of(&probed));
+        let decide = Box::new(move |found: &Found| match &answer {
+            Some(answer) => decide::answer_then_probed(&context, found, answer, &probed),
+            None => decide::probed(&context, found, &probed),
+        });
+        let record = self.decide_on(&account.name, order, decide).await?.record;
+        self.keep_body(account, order, body);
+        if let Some(refund) = record.refund(&key) {
+            tracing::info!(%key, %order, state = %refund.state, "asked what became of a refund");
+        }
         Ok(record)
     }
 
     /// All that the upstream can tell about a refund now: by its number, by shutting the door on it if that is
     /// wanted and can be done, and by the order's totals.
-    async fn evidence(
+    pub(super) async fn evidence(
         &self,
         account: &Account,
         record: &OrderRecord,

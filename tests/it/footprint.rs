@@ -5,6 +5,8 @@
 
 mod disk;
 mod hour;
+mod online;
+mod till;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,6 +1,7 @@
 //! An attempt belongs to its sender for a time, where several processes share a ledger: what is sent too late is not
 //! sent, what is answered too late is not recorded, and whoever takes an attempt over only ever asks.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,25 +23,41 @@ use crate::support::forward_storage::forward_storage;
 use crate::support::shop::{UPSTREAMS, at_once, gateway, wanted};
 
 /// How long an attempt is its sender's.
-const LEASE: Duration = Duration::from_secs(120);
+pub(crate) const LEASE: Duration = Duration::from_secs(120);
 
 /// A ledger in memory that several may open, on one clock.
-struct Shared {
+pub(crate) struct Shared {
     kept: Memory,
-    clock: Arc<TestClock>,
+    pub(crate) clock: Arc<TestClock>,
     /// When the newest attempt began, and how much time passes between its commit and its sending.
     began: Mutex<Option<Duration>>,
     passes: Mutex<Duration>,
+    /// How many commits were asked for.
+    commits: AtomicU64,
+    /// The one of them that finds the disk full.
+    full_at: AtomicU64,
 }
 
 impl Shared {
-    fn new() -> Arc<Shared> {
+    pub(crate) fn new() -> Arc<Shared> {
         let kept = Memory::new(DeviceName::new("till-3").expect("a name"));
-        Arc::new(Shared { kept, clock: TestClock::new(), began: Mutex::default(), passes: Mutex::default() })
+        let (clock, began, passes) = (TestClock::new(), Mutex::default(), Mutex::default());
+        Arc::new(Shared { kept, clock, began, passes, commits: AtomicU64::new(0), full_at: AtomicU64::new(u64::MAX) })
     }
 
-    async fn open(self: &Arc<Shared>) -> Ledger {
+    pub(crate) async fn open(self: &Arc<Shared>) -> Ledger {
         Ledger::builder().clock(self.clock.clone()).storage(self.clone()).await.expect("opens")
+    }
+
+    /// How many commits were asked for since the last time.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.swap(0, Ordering::Relaxed)
+    }
+
+    /// The commit of that number from here on finds the disk full.
+    pub(crate) fn is_full_at(&self, commit: u64) {
+        self.commits();
+        self.full_at.store(commit, Ordering::Relaxed);
     }
 
     /// What every sender meets after its commit: its machine sleeps so long.
@@ -52,6 +69,9 @@ impl Shared {
 impl Storage for Shared {
     fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Committed, TransactError>> {
         Box::pin(async move {
+            if self.commits.fetch_add(1, Ordering::Relaxed) + 1 == self.full_at.load(Ordering::Relaxed) {
+                return Err(TransactError::Storage(StorageError::DiskFull { path: "000001.journal".into() }));
+            }
             let committed = self.kept.transact(transaction).await?;
             if committed.entries.iter().any(|entry| matches!(entry.event, Event::AttemptStarted { .. })) {
                 *self.began.lock().expect("nothing panics with it in hand") = Some(self.clock.running());
@@ -81,16 +101,16 @@ impl Storage for Shared {
 }
 
 /// An upstream's adapter on a machine that sleeps between the ledger's word to send and the first byte.
-struct Sleepy {
+pub(crate) struct Sleepy {
     adapter: Arc<dyn Gateway>,
     clock: Arc<TestClock>,
-    sleeps: Mutex<Duration>,
+    pub(crate) sleeps: Mutex<Duration>,
     /// Each answer uses one up.
     answers: Semaphore,
 }
 
 impl Sleepy {
-    fn over(adapter: Arc<dyn Gateway>, clock: &Arc<TestClock>) -> Sleepy {
+    pub(crate) fn over(adapter: Arc<dyn Gateway>, clock: &Arc<TestClock>) -> Sleepy {
         Sleepy { adapter, clock: clock.clone(), sleeps: Mutex::default(), answers: Semaphore::new(1_000) }
     }
 }

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, for linking is the slow part.
 
+mod accepted;
 mod adoption;
 mod architecture;
 mod attempts;

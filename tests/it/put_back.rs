@@ -38,8 +38,10 @@ const BUGS: [Bug; 6] = [
                  Ok(Sent::Yes(record, answer))",
                 "        drop(lease);\n        \
                  let attempt = committed.record.refund(&key).map_or(1, |refund| refund.attempts);\n        \
-                 let settled = self.settle(&account, &order, &key, attempt, early.clone()).await?;\n        \
-                 Ok(Sent::Yes(settled.record, early))",
+                 let rules = account.rules.clone();\n        \
+                 let settle = Settle { key: key.clone(), attempt, answer: early.clone(), rules };\n        \
+                 let record = self.settle(&account, &order, settle).await?;\n        \
+                 Ok(Sent::Yes(record, early))",
             ),
         ],
         test: POINTS,

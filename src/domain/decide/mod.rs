@@ -23,7 +23,7 @@ pub use approve::approve;
 pub use attempt::{Attempt, Settle, answer, attempt, cancel, is_due, lost};
 pub use facts::{Seen, facts};
 pub use judge::{Judge, judge};
-pub use probe::{Probed, probed};
+pub use probe::{Probed, answer_then_probed, probed};
 pub(crate) use probe::{is_of_a_copy, is_overdue};
 pub use record_offline::{RecordOffline, record_offline};
 pub use refund::{RefundCommand, Repeat, refund, well_formed};

@@ -8,6 +8,7 @@
 //! That the question was asked after the attempt ended is told by the attempt's number and the state
 //! in which it was asked, which are compared here, and not by clocks, which are set back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::totals;
@@ -16,7 +17,7 @@ use crate::domain::{
 };
 
 use super::facts::see;
-use super::{Context, Draft, Found, Refusal, Seen, attempt};
+use super::{Context, Draft, Found, Refusal, Seen, Settle, after, answer, attempt};
 
 /// The most lines of evidence that are kept of one question, and characters of one line.
 const LINES: usize = 20;
@@ -74,6 +75,24 @@ pub fn probed(context: &Context, found: &Found, command: &Probed) -> Result<Vec<
         draft.push(Event::RefundToReview { key: command.key.clone(), reason })?;
     }
     Ok(draft.events)
+}
+
+/// Records what an attempt told together with what a question asked right after it found: the second is decided on
+/// the record after the first, as if each had been written by itself.
+///
+/// # Errors
+/// As [`answer`] and [`probed`]; the answer alone may be written then.
+pub fn answer_then_probed(
+    context: &Context,
+    found: &Found,
+    settle: &Settle,
+    command: &Probed,
+) -> Result<Vec<Event>, Refusal> {
+    let mut events = answer(context, found, settle)?;
+    let record = after(context, found, events.clone())?;
+    let found = Found { record: Some(Arc::new(record)), ..found.clone() };
+    events.extend(probed(context, &found, command)?);
+    Ok(events)
 }
 
 /// Whether evidence settles a refund.

@@ -4,24 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use tillbook::clients::failure::Failure;
-use tillbook::clients::http::HttpSettings;
-use tillbook::clients::route::Route;
-use tillbook::gateway::BoxFuture;
-use tillbook::sandbox::{Carried, Sandbox, Upstream};
-use tillbook::storage::conformance::shop;
-use tillbook::storage::embedded::{Embedded, EmbeddedOptions};
-use tillbook::{AccountName, AccountSettings, Clock, Ledger, OrderQuery, Page, RunOptions, Timestamp};
-use tokio::time::Instant;
+use tillbook::sandbox::Upstream;
+use tillbook::{OrderQuery, Page, RunOptions};
 
-use super::disk::{CountingDisk, Done};
-use crate::support::gateways::{UPSTREAMS, gateway_over};
+use super::disk::Done;
+use super::till::Till;
+use crate::support::gateways::UPSTREAMS;
 use crate::support::say;
-
-/// When it begins, in unix seconds: a morning in Beijing.
-const START_S: i64 = 1_768_442_400;
 
 /// Orders are listed every five minutes.
 const ROUNDS: u64 = 12;
@@ -38,57 +27,10 @@ fn syncs_a_round(upstream: Upstream) -> u64 {
 /// What one of them may write: a frame's header and a place in a list.
 const BYTES_A_SYNC: u64 = 360;
 
-/// The runtime's stopped time, from the start on.
-struct Stopped(Instant);
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(START_S).expect("in range").saturating_add(self.0.elapsed())
-    }
-
-    fn running(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-/// The way to a sandbox that listens nowhere.
-struct ByHand {
-    sandbox: Arc<Sandbox>,
-    clock: Arc<Stopped>,
-}
-
-impl Route for ByHand {
-    fn carry(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Failure>> {
-        Box::pin(async move {
-            match self.sandbox.carry(request).await {
-                Carried::Answered(response) => Ok(response),
-                cut => panic!("no fault was asked for: {cut:?}"),
-            }
-        })
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_idle_hour_of_a_running_till_writes_where_it_is_in_a_list_of_several_pages_and_nothing_else() {
     for upstream in UPSTREAMS {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let disk = CountingDisk::new(&directory.path().join("journal"));
-        let options = EmbeddedOptions::new(shop::device());
-        let (storage, writer) = Embedded::simulated(disk.clone(), &options, Duration::ZERO).expect("opens");
-        tokio::spawn(writer);
-        let clock = Arc::new(Stopped(Instant::now()));
-        let builder = Ledger::builder().device(shop::device()).clock(clock.clone());
-        let ledger = builder.storage(Arc::new(storage)).await.expect("opens");
-        let sandbox = Arc::new(Sandbox::builder().now(START_S).seed(30).unplugged().expect("made"));
-        let mut http = HttpSettings::new(sandbox.base_url());
-        http.route = Some(Arc::new(ByHand { sandbox: sandbox.clone(), clock }));
-        let account = AccountName::new("shop-1").expect("a name");
-        let gateway = gateway_over(http, sandbox.credentials(), upstream);
-        ledger.connect(account, gateway, AccountSettings::default()).expect("connects");
+        let Till { disk, ledger, sandbox, .. } = &Till::open(upstream).await;
         let run = async |minutes: u64| {
             // On a clock that stands still until all wait for it: an hour takes no time.
             let stop = tokio::time::sleep(Duration::from_secs(60 * minutes));

@@ -81,6 +81,8 @@ pub(crate) struct Desk {
     before_page: Arc<Mutex<Option<Before>>>,
     /// Each fetch and each refund uses up a permit: a test that takes them away decides when.
     pub(crate) gate: Arc<Semaphore>,
+    /// The same for questions what became of a refund; closed, it makes them panic.
+    pub(crate) questions: Arc<Semaphore>,
 }
 
 impl Desk {
@@ -93,6 +95,7 @@ impl Desk {
             merchant: "m1",
             before_page: Arc::default(),
             gate: Arc::new(Semaphore::new(1_000_000)),
+            questions: Arc::new(Semaphore::new(1_000_000)),
         }
     }
 
@@ -385,6 +388,7 @@ impl Gateway for Desk {
 
     fn probe<'a>(&'a self, call: &'a RefundCall) -> BoxFuture<'a, Result<Finding, ReadError>> {
         Box::pin(async move {
+            self.questions.acquire().await.expect("not closed").forget();
             let books = self.books();
             if let Some(error) = books.down.clone() {
                 return Err(error);
