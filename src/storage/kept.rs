@@ -8,6 +8,7 @@
 //! What is in the history never changes, so no record can be found with events or facts of another version.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,10 @@ impl Trail {
 /// bytes a refund, written anew with each event, and sled writes every value several times over: with six in the place of
 /// 24, 64 callers who held for two minutes made a file of 2.9 GB beside a journal of 0.85 GB, and waited for the disk.
 const FOLDED: usize = 24;
+
+/// A read that takes longer came from the disk and not from the system's memory: then the order's other events, which lie
+/// scattered, are asked for all at once and not one after the other.
+const FROM_DISK: Duration = Duration::from_micros(50);
 
 /// A record without its name, which is its key, and without its facts.
 #[derive(Serialize, Deserialize)]
@@ -151,8 +156,12 @@ impl Kept {
 /// The record that the events of a trail make.
 fn folded(order: &OrderId, trail: &Trail, history: &dyn History) -> Result<Option<OrderRecord>, StorageError> {
     let mut record: Option<OrderRecord> = None;
+    let began = Instant::now();
     for (version, place) in (1..).zip(trail.places.iter()) {
         let line = history.read(*place)?;
+        if version == 1 && began.elapsed() > FROM_DISK {
+            history.announce(&trail.places[1..]);
+        }
         let Ok(entry) = lines::entry(&line) else { return Ok(None) };
         if entry.order != *order || entry.version != version {
             return Ok(None);
@@ -194,7 +203,9 @@ mod tests {
     use super::*;
     use crate::domain::{Entry, RefundKey, Requested};
     use crate::storage::conformance::shop;
+    use crate::storage::lock::{Mutex, locked};
     use crate::storage::memory::Log;
+    use crate::storage::place::Walked;
 
     fn add(lines: &Log, old: Option<&Kept>, order: &OrderId, event: Event) -> Kept {
         let version = old.map_or(0, |old| old.record.version) + 1;
@@ -237,6 +248,53 @@ mod tests {
             kept = Some(next);
         }
         assert_eq!(kept.map(|kept| *kept.record.facts == shop::facts(7)), Some(true));
+    }
+
+    /// A history on a disk that takes its time, and what it was told of before.
+    struct FarAway<'a> {
+        lines: &'a Log,
+        announced: Mutex<Vec<Place>>,
+    }
+
+    impl History for FarAway<'_> {
+        fn read(&self, place: Place) -> Result<Vec<u8>, StorageError> {
+            std::thread::sleep(2 * FROM_DISK);
+            self.lines.read(place)
+        }
+
+        fn announce(&self, places: &[Place]) {
+            locked(&self.announced).extend(places);
+        }
+
+        fn walk(
+            &self,
+            _: u64,
+            _: u64,
+            _: &mut dyn FnMut(Walked<'_>) -> Result<(), StorageError>,
+        ) -> Result<(), StorageError> {
+            unreachable!("one order is read by its places")
+        }
+
+        fn describe(&self, place: Place) -> String {
+            self.lines.describe(place)
+        }
+
+        fn unreadable(&self, place: Place, why: String) -> StorageError {
+            self.lines.unreadable(place, why)
+        }
+    }
+
+    #[test]
+    fn where_the_first_event_comes_from_the_disk_all_others_are_asked_for_at_once() {
+        let (lines, order) = (Log::default(), shop::order(1));
+        let mut kept = add(&lines, None, &order, seen(1));
+        for number in 0..9 {
+            kept = add(&lines, Some(&kept), &order, held(&format!("k{number}")));
+        }
+        let far = FarAway { lines: &lines, announced: Mutex::default() };
+        let read = Kept::read(&order, &kept.bytes(), &far).expect("the lines can be read");
+        assert_eq!(read.map(|read| read.record), Some(kept.record));
+        assert_eq!(*locked(&far.announced), kept.trail.places()[1..]);
     }
 
     #[test]

@@ -101,6 +101,11 @@ pub(crate) trait History: Send + Sync {
     /// [`StorageError::Damaged`] where they are not the ones that were written.
     fn read(&self, place: Place) -> Result<Vec<u8>, StorageError>;
 
+    /// Says which places are read next, so that a disk may fetch them side by side. Nothing depends on it.
+    fn announce(&self, places: &[Place]) {
+        let _ = places;
+    }
+
     /// Every frame of commits whose number is above `after` and at most `through`, in order, each verified.
     fn walk(
         &self,

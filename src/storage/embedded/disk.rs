@@ -45,6 +45,11 @@ pub trait SegmentFile: Send + Sync {
     /// The file system fails.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Says what is read next, so that the system may fetch it meanwhile. Nothing depends on it.
+    fn announce(&self, offset: u64, length: u64) {
+        let _ = (offset, length);
+    }
+
     /// Writes all bytes at a position.
     ///
     /// # Errors
@@ -123,6 +128,10 @@ impl SegmentFile for File {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         os::read_at(self, buffer, offset)
+    }
+
+    fn announce(&self, offset: u64, length: u64) {
+        os::announce(self, offset, length);
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -37,6 +37,16 @@ fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
+/// Has the system fetch what is read next. A hint: where it cannot be given, the read waits as it would have.
+#[cfg(target_os = "linux")]
+pub(super) fn announce(file: &File, offset: u64, length: u64) {
+    let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(length), rustix::fs::Advice::WillNeed);
+}
+
+/// Has the system fetch what is read next: on Linux alone.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn announce(_: &File, _: u64, _: u64) {}
+
 /// Writes all bytes at a position.
 #[cfg(unix)]
 pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -171,4 +181,20 @@ pub(super) fn private_directory(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_announced_is_read_as_it_is_and_what_is_not_there_may_be_announced() {
+        let file = tempfile::tempfile().expect("a file");
+        write_at(&file, b"one two", 0).expect("written");
+        for (offset, length) in [(4, 3), (4, 0), (1 << 40, 3)] {
+            announce(&file, offset, length);
+        }
+        let mut word = [0; 3];
+        assert_eq!((read_at(&file, &mut word, 4).expect("read"), &word), (3, b"two"));
+    }
 }

@@ -336,6 +336,14 @@ impl History for Segments {
         Ok(bytes)
     }
 
+    fn announce(&self, places: &[Place]) {
+        for place in places {
+            if let Ok(file) = self.file(place.segment) {
+                file.announce(place.offset, place.length.into());
+            }
+        }
+    }
+
     fn walk(
         &self,
         after: u64,
