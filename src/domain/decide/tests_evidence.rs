@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::story::{Story, key, rejected, yuan};
-use super::{Context, Judge, Probed, Refusal, judge, probed};
+use super::{Context, Judge, Probed, Refusal, Settle, answer, answer_then_probed, judge, probed};
 use crate::domain::{Answer, Event, Finding, Outcome, Proof, Refund, RefundState, Timestamp, Verdict};
 
 fn in_doubt() -> Story {
@@ -228,4 +228,39 @@ fn an_own_success_takes_its_place_in_the_upstreams_count() {
     }
     story.upstream_total("60", 2).see().expect("seen");
     assert_eq!((story.record().unsettled, story.record().refundable()), (yuan("30"), yuan("0")));
+}
+
+#[test]
+fn an_answer_and_what_was_told_right_after_it_come_to_the_same_in_one_write_as_in_two() {
+    for (outcome, events, state) in [
+        (Outcome::Succeeded, vec!["answered", "answered"], RefundState::Succeeded),
+        (Outcome::Declined, vec!["answered", "answered"], RefundState::Declined),
+        (Outcome::Accepted, vec!["answered", "probed"], RefundState::Accepted),
+        (Outcome::InDoubt, vec!["answered", "facts_seen", "answered"], RefundState::Succeeded),
+    ] {
+        let mut story = Story::paid();
+        story.send("a", "30").expect("granted");
+        story.upstream_total("30", 1);
+        let fresh = (outcome == Outcome::InDoubt).then(|| story.seen());
+        let context = story.context();
+        let (attempt, rules) = (1, story.rules.clone());
+        let told = Answer { upstream_refund_no: Some("r-1".to_owned()), ..Answer::new(Outcome::Accepted, context.now) };
+        let settle = Settle { key: key("a"), attempt, answer: told, rules };
+        let finding = Finding::new(Answer::new(outcome, context.now), context.now);
+        let probe = Probed { from: RefundState::Accepted, fresh, ..story.question("a", finding) };
+        let together = answer_then_probed(&context, &story.found(None), &settle, &probe).expect("decided");
+        // The question alone was overtaken by its own answer, as it seems: it is about a refund that is still sent.
+        let early = probed(&context, &story.found(None), &probe);
+        assert!(matches!(early, Err(Refusal::Overtaken { state: RefundState::Sending, .. })), "{early:?}");
+        let mut one_by_one = answer(&context, &story.found(None), &settle).expect("decided");
+        story.write(&context, one_by_one.clone());
+        one_by_one.extend(probed(&context, &story.found(None), &probe).expect("decided"));
+        assert_eq!(together, one_by_one);
+        assert_eq!(together.iter().map(Event::name).collect::<Vec<_>>(), events, "{outcome:?}");
+        story.write(&context, together.into_iter().skip(1).collect());
+        assert_eq!(story.state("a"), state, "{outcome:?}");
+        // Told a second time, both are about a refund that has moved on.
+        let again = answer_then_probed(&context, &story.found(None), &settle, &probe);
+        assert!(matches!(again, Err(Refusal::Overtaken { .. })), "{again:?}");
+    }
 }

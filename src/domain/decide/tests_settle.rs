@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::story::{Story, key, rejected, yuan};
-use super::{Probed, Refusal, Settle, answer, answer_then_probed, approve, probed, unknown_upstream};
-use crate::domain::{Answer, Event, Finding, InFlight, Money, Outcome, Proof, RefundState, Rejection, Rules, Verdict};
+use super::{Probed, Refusal, approve, probed, unknown_upstream};
+use crate::domain::{Answer, Finding, InFlight, Money, Outcome, Proof, RefundState, Rejection, Rules, Verdict};
 
 const HOUR: i64 = 3_600;
 
@@ -17,73 +17,33 @@ fn in_doubt() -> Story {
     story
 }
 
-fn out(story: &mut Story, total: &str, count: u32) {
-    story.facts.refunded = Some(yuan(total));
-    story.facts.refund_count = Some(count);
-}
-
 fn alike(story: &mut Story, outcome: Outcome) -> Finding {
     let now = story.context().now;
     Finding { proof: Proof::Likeness, ..Finding::new(Answer::new(outcome, now), now) }
 }
 
 #[test]
-fn an_answer_and_what_was_told_right_after_it_come_to_the_same_in_one_write_as_in_two() {
-    for (outcome, events, state) in [
-        (Outcome::Succeeded, vec!["answered", "answered"], RefundState::Succeeded),
-        (Outcome::Declined, vec!["answered", "answered"], RefundState::Declined),
-        (Outcome::Accepted, vec!["answered", "probed"], RefundState::Accepted),
-        (Outcome::InDoubt, vec!["answered", "facts_seen", "answered"], RefundState::Succeeded),
-    ] {
-        let mut story = Story::paid();
-        story.send("a", "30").expect("granted");
-        out(&mut story, "30", 1);
-        let fresh = (outcome == Outcome::InDoubt).then(|| story.seen());
-        let context = story.context();
-        let (attempt, rules) = (1, story.rules.clone());
-        let told = Answer { upstream_refund_no: Some("r-1".to_owned()), ..Answer::new(Outcome::Accepted, context.now) };
-        let settle = Settle { key: key("a"), attempt, answer: told, rules };
-        let finding = Finding::new(Answer::new(outcome, context.now), context.now);
-        let probe = Probed { from: RefundState::Accepted, fresh, ..story.question("a", finding) };
-        let together = answer_then_probed(&context, &story.found(None), &settle, &probe).expect("decided");
-        // The question alone was overtaken by its own answer, as it seems: it is about a refund that is still sent.
-        let early = probed(&context, &story.found(None), &probe);
-        assert!(matches!(early, Err(Refusal::Overtaken { state: RefundState::Sending, .. })), "{early:?}");
-        let mut one_by_one = answer(&context, &story.found(None), &settle).expect("decided");
-        story.write(&context, one_by_one.clone());
-        one_by_one.extend(probed(&context, &story.found(None), &probe).expect("decided"));
-        assert_eq!(together, one_by_one);
-        assert_eq!(together.iter().map(Event::name).collect::<Vec<_>>(), events, "{outcome:?}");
-        story.write(&context, together.into_iter().skip(1).collect());
-        assert_eq!(story.state("a"), state, "{outcome:?}");
-        // Told a second time, both are about a refund that has moved on.
-        let again = answer_then_probed(&context, &story.found(None), &settle, &probe);
-        assert!(matches!(again, Err(Refusal::Overtaken { .. })), "{again:?}");
-    }
-}
-
-#[test]
 fn a_total_that_moved_by_exactly_the_refund_settles_it_for_a_sole_refunder_only() {
     let mut story = in_doubt();
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     assert_eq!(story.probe("a"), Ok(vec!["facts_seen", "answered"]));
     assert_eq!(story.state("a"), RefundState::Succeeded);
     assert_eq!(story.amounts(), ["30.00", "0.00", "50.00", "0.00"]);
 
     let mut shared = in_doubt();
     shared.rules.sole_refunder = false;
-    out(&mut shared, "30", 1);
+    shared.upstream_total("30", 1);
     shared.probe("a").expect("asked");
     assert_eq!(shared.state("a"), RefundState::InDoubt);
     assert_eq!(shared.record().unsettled, yuan("30"));
 
     // A stranger was seen on this order before: it is no longer ours alone.
     let mut seen = Story::paid();
-    out(&mut seen, "5", 1);
+    seen.upstream_total("5", 1);
     seen.see().expect("seen");
     seen.send("a", "30").expect("granted");
     seen.told("a", Outcome::InDoubt).expect("told");
-    out(&mut seen, "35", 2);
+    seen.upstream_total("35", 2);
     seen.probe("a").expect("asked");
     assert_eq!(seen.state("a"), RefundState::InDoubt);
 }
@@ -92,7 +52,7 @@ fn a_total_that_moved_by_exactly_the_refund_settles_it_for_a_sole_refunder_only(
 fn a_total_that_moved_by_something_else_or_was_not_known_before_settles_nothing() {
     for (total, count) in [("29", 1), ("31", 1), ("60", 2), ("0", 0)] {
         let mut story = in_doubt();
-        out(&mut story, total, count);
+        story.upstream_total(total, count);
         story.probe("a").expect("asked");
         assert_eq!(story.state("a"), RefundState::InDoubt, "{total}");
     }
@@ -100,7 +60,7 @@ fn a_total_that_moved_by_something_else_or_was_not_known_before_settles_nothing(
     story.facts.refunded = None;
     story.send("a", "30").expect("granted");
     story.told("a", Outcome::InDoubt).expect("told");
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     story.probe("a").expect("asked");
     assert_eq!(story.state("a"), RefundState::InDoubt, "nobody knows what the total was before");
 }
@@ -113,11 +73,11 @@ fn of_two_refunds_of_one_amount_a_total_of_one_proves_neither_and_a_total_of_bot
         story.send(name, "30").expect("granted");
         story.told(name, Outcome::InDoubt).expect("told");
     }
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     story.probe("a").expect("asked");
     story.probe("b").expect("asked");
     assert_eq!((story.state("a"), story.state("b")), (RefundState::InDoubt, RefundState::InDoubt));
-    out(&mut story, "60", 2);
+    story.upstream_total("60", 2);
     story.probe("a").expect("asked");
     story.probe("b").expect("asked");
     assert_eq!((story.state("a"), story.state("b")), (RefundState::Succeeded, RefundState::Succeeded));
@@ -178,7 +138,7 @@ fn silence_is_kept_as_evidence_leads_to_a_person_and_never_frees_a_fen() {
     let evidence = refund.last_finding.expect("kept").evidence;
     assert_eq!(evidence, ["the upstream's total of refunds: 0.00 before the attempt, 0.00 now; 0.00 of it is ours"]);
     // The asking goes on, and a proof that comes late is taken.
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     story.probe("a").expect("asked");
     assert_eq!(story.state("a"), RefundState::Succeeded);
 }
@@ -187,7 +147,7 @@ fn silence_is_kept_as_evidence_leads_to_a_person_and_never_frees_a_fen() {
 fn an_accepted_refund_that_its_own_row_calls_accepted_is_not_settled_by_a_total() {
     let mut story = in_doubt();
     story.told("a", Outcome::Accepted).expect("told");
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     let now = story.context().now;
     let finding = Finding::new(Answer::new(Outcome::Accepted, now), now);
     story.probe_found("a", finding).expect("asked");
@@ -230,7 +190,7 @@ fn a_resend_after_silence_wants_the_setting_the_silence_and_a_total_that_did_not
     assert_eq!(after(&mut story, 100), RefundState::Queued);
     let mut moved = in_doubt();
     moved.rules = Rules { resend_after_silence: silence, sole_refunder: false, ..moved.rules.clone() };
-    out(&mut moved, "30", 1);
+    moved.upstream_total("30", 1);
     assert_eq!(after(&mut moved, 100), RefundState::InDoubt);
     let mut untold = in_doubt();
     untold.rules.resend_after_silence = silence;
@@ -275,14 +235,14 @@ fn a_persons_verdict_moves_the_money_that_it_names() {
 fn where_strangers_refund_too_a_verdict_of_success_explains_the_total() {
     let mut story = in_doubt();
     story.rules.sole_refunder = false;
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     story.see().expect("seen");
     assert_eq!(story.record().refundable(), yuan("20"), "30 held, 30 unexplained");
     story.judge("a", Verdict::Succeeded).expect("judged");
     assert_eq!(story.amounts(), ["30.00", "0.00", "50.00", "0.00"]);
     let mut other = in_doubt();
     other.rules.sole_refunder = false;
-    out(&mut other, "30", 1);
+    other.upstream_total("30", 1);
     other.judge("a", Verdict::Release).expect("judged");
     assert_eq!((other.record().external, other.record().refundable()), (yuan("30"), yuan("50")));
 }
@@ -290,7 +250,7 @@ fn where_strangers_refund_too_a_verdict_of_success_explains_the_total() {
 #[test]
 fn evidence_wins_over_a_verdict() {
     let mut story = in_doubt();
-    out(&mut story, "30", 1);
+    story.upstream_total("30", 1);
     assert_eq!(story.judge("a", Verdict::Release), Ok(vec!["facts_seen", "answered"]));
     assert_eq!(story.state("a"), RefundState::Succeeded);
 }
