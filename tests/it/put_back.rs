@@ -91,7 +91,7 @@ const BUGS: [Bug; 6] = [
         edits: &[("self.paid().saturating_sub(self.committed())", "self.paid().saturating_sub(self.refunded())")],
         test: "seeded::whatever",
         lives: "",
-        says: "to repeat it",
+        says: "were granted",
     },
     Bug {
         name: "the end of the journal is not written again after a failed sync",

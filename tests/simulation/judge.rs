@@ -39,7 +39,20 @@ pub(crate) fn refund(book: &OrderBook, refund: &Refund) {
 pub(crate) fn order(book: &OrderBook, record: &OrderRecord) {
     let id = &record.id;
     assert!(book.money_out_fen <= book.paid_fen, "order {id} paid out more than was paid: {book:?}");
+    granted(record);
     record.refunds.iter().for_each(|of| refund(book, of));
+}
+
+/// What is true of a record at any time, whatever the upstream's totals look like: what was granted here and not let go
+/// again fits under what was paid.
+///
+/// # Panics
+/// Where it does not.
+pub(crate) fn granted(record: &OrderRecord) {
+    use RefundState::{Canceled, Declined, Reversed};
+    let kept = record.refunds.iter().filter(|of| !matches!(of.state, Declined | Canceled | Reversed));
+    let granted = Money::total(kept.map(|of| of.amount));
+    assert!(granted <= record.paid(), "{granted} were granted:\n{}", short(record));
 }
 
 /// Whether a refund has found its end.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::device::{Device, account};
 use crate::disk::{Cut, Trouble};
+use crate::judge;
 use crate::life::{Doom, Fate, Of};
 use crate::network::Weather;
 use crate::world::{Sale, World, note_crash};
@@ -250,6 +251,7 @@ impl Shift {
 
     fn acknowledged(&mut self, request: &RefundRequest, refunded: &Refunded) {
         let amount = refunded.refund.amount;
+        judge::granted(&refunded.order);
         self.till.device.life.note(&format!("{} is {}", request.key, refunded.refund.state));
         match self.till.acknowledged.insert(request.key.clone(), amount) {
             None => self.world.tally.lock().expect("whole").refunds += 1,
@@ -261,7 +263,7 @@ impl Shift {
         let Some(sale) = self.a_sale() else { return Ok(()) };
         let wanted = sale.id.parse().expect("a number");
         let seen = self.till.device.ledger.fetch(&account(sale.upstream), &wanted).await;
-        self.heard("fetch", seen.map(drop))
+        self.heard("fetch", seen.map(|record| judge::granted(&record)))
     }
 
     async fn cancel(&mut self) -> Result<(), Broken> {

@@ -44,12 +44,19 @@ impl FrameAt<'_> {
 }
 
 /// What the next frame must follow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
     pub(super) ledger: [u8; 16],
     /// The last frame's number; zero before the first.
     pub(super) number: u64,
     pub(super) hash: FrameHash,
+}
+
+impl Chain {
+    /// What a segment's first frame follows, by the words of its header.
+    pub(super) fn before(header: &SegmentHeader) -> Chain {
+        Chain { ledger: header.ledger, number: header.first_frame.saturating_sub(1), hash: header.previous }
+    }
 }
 
 /// Where the journal ends.
@@ -263,12 +270,20 @@ impl Segments {
             proven = proven.max(header.synced_through);
             offset += whole;
         }
-        let torn = self.torn(segment, bytes, offset, chain.number + 1, is_last)?;
+        // No segment is begun before the one before it has a frame.
+        let is_left = !is_last && !starts.is_empty() && self.is_followed(segment, chain)?;
+        let torn = if is_left { None } else { self.torn(segment, bytes, offset, chain.number + 1, is_last)? };
         let end = offset as u64;
         let unproven = starts.iter().find(|(number, _)| *number > proven).map_or(end, |(_, start)| *start);
         // A segment without a proven frame is written again with its header.
         let unproven = if starts.first().is_none_or(|(_, start)| *start == unproven) { 0 } else { unproven };
         Ok(End { segment, offset: end, chain, unproven, torn })
+    }
+
+    /// Whether the segment after this one says that the journal went on from there. What lies behind that place was never
+    /// part of it: a torn write that was blanked once, of which a later power cut brought some back.
+    pub(super) fn is_followed(&self, segment: u32, chain: Chain) -> Result<bool, StorageError> {
+        Ok(self.header(segment + 1)?.is_ok_and(|next| Chain::before(&next) == chain))
     }
 
     fn chain_at(&self, segment: u32, bytes: &[u8], after: Option<Chain>) -> Result<Chain, StorageError> {
@@ -279,8 +294,7 @@ impl Segments {
             }
             Err(_) => return Err(self.damaged(segment, 0, "its header cannot be read")),
         };
-        let number = header.first_frame.saturating_sub(1);
-        let chain = Chain { ledger: header.ledger, number, hash: header.previous };
+        let chain = Chain::before(&header);
         if header.segment != segment {
             return Err(self.damaged(segment, 12, format!("it says that it is segment {}", header.segment)));
         }
@@ -289,6 +303,7 @@ impl Segments {
                 Err(self.damaged(segment, 16, "it belongs to another ledger"))
             }
             Some(before) if (before.number, before.hash) != (chain.number, chain.hash) => {
+                let number = chain.number;
                 let why = format!("it begins after frame {number}, but the segment before ends with {}", before.number);
                 Err(self.damaged(segment, 32, why))
             }

@@ -7,7 +7,7 @@
 use super::frame::{
     self, FORMAT, FRAME_HEADER, FrameHash, FrameHeader, HeaderFault, Kind, SEGMENT_HEADER, SegmentHeader,
 };
-use super::segments::{FrameAt, Segments};
+use super::segments::{Chain, FrameAt, Segments};
 use crate::storage::StorageError;
 use crate::storage::place::{Damage, Link, Piece, Walked};
 
@@ -119,7 +119,7 @@ impl<'a> Survey<'a> {
     }
 
     fn frames(&mut self, segment: u32, bytes: &[u8], is_last: bool) -> Result<(), StorageError> {
-        let mut offset = SEGMENT_HEADER.min(bytes.len());
+        let (mut offset, before) = (SEGMENT_HEADER.min(bytes.len()), self.number);
         while self.number < self.through {
             let rest = &bytes[offset..];
             if let Some((header, payload)) = FrameHeader::decode(rest).filter(|(header, _)| header.segment == segment) {
@@ -128,7 +128,7 @@ impl<'a> Survey<'a> {
                 offset += whole;
                 continue;
             }
-            if rest.iter().all(|byte| *byte == 0) {
+            if rest.iter().all(|byte| *byte == 0) || (self.number > before && self.is_followed(segment)?) {
                 return Ok(());
             }
             let lost = self.number.saturating_add(1);
@@ -148,6 +148,12 @@ impl<'a> Survey<'a> {
             offset += next;
         }
         Ok(())
+    }
+
+    /// Whether the next segment goes on from here: then what lies behind this place was never part of the journal.
+    fn is_followed(&self, segment: u32) -> Result<bool, StorageError> {
+        let (Some(ledger), Some(hash)) = (self.ledger, self.hash) else { return Ok(false) };
+        self.segments.is_followed(segment, Chain { ledger, number: self.number, hash })
     }
 
     fn frame(&mut self, segment: u32, offset: u64, header: FrameHeader, bytes: &[u8]) -> Result<(), StorageError> {

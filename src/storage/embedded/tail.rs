@@ -124,8 +124,7 @@ fn begin_of(segments: &Segments, segment: u32) -> Result<At, StorageError> {
 }
 
 fn after_header(header: &SegmentHeader) -> At {
-    let number = header.first_frame.saturating_sub(1);
-    let chain = Chain { ledger: header.ledger, number, hash: header.previous };
+    let chain = Chain::before(header);
     At { segment: header.segment, offset: SEGMENT_HEADER as u64, chain }
 }
 
@@ -145,9 +144,8 @@ fn look(segments: &Segments, at: At) -> Result<Found, StorageError> {
     }
     let Some(header) = next else { return Ok(Found::Nothing) };
     let next = after_header(&header);
-    let (here, there) = (at.chain, next.chain);
-    if (here.ledger, here.number, here.hash) != (there.ledger, there.number, there.hash) {
-        let why = format!("frame {} cannot be read, and the segment after it was begun later", here.number + 1);
+    if at.chain != next.chain {
+        let why = format!("frame {} cannot be read, and the segment after it was begun later", at.chain.number + 1);
         return Err(segments.damaged(at.segment, at.offset, why));
     }
     Ok(Found::Segment(next))

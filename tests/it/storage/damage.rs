@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tillbook::storage::embedded::Embedded;
+use tillbook::storage::embedded::{self, Embedded};
 use tillbook::storage::{Storage, StorageError, TransactError};
 
 use super::fixture::*;
@@ -140,6 +140,35 @@ async fn zeros_over_a_frame_in_the_middle_are_damage_and_not_the_end() {
     std::fs::write(&file, bytes).expect("written");
     let error = Embedded::open(directory.path(), &options()).err().expect("refused");
     assert!(matches!(&error, StorageError::Damaged { position, .. } if *position == start as u64), "{error}");
+}
+
+/// A torn write is blanked when a ledger is opened. Where the sync of the blanks failed, and the next process saw them all
+/// the same, a power cut after the next segment was begun brings the torn bytes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lies_behind_the_place_from_which_the_next_segment_goes_on_is_no_damage() {
+    let original = tempfile::tempdir().expect("a temporary directory");
+    of_many_segments(original.path()).await;
+    let file = segment(original.path(), 1);
+    let (start, length) = *frames(&file).last().expect("frames");
+    let bytes = std::fs::read(&file).expect("readable");
+    let (good, frame) = (&bytes[..start + length], &bytes[start..start + length]);
+    for left in [&frame[..length / 2], &[&[0; 100], &frame[length / 2..]].concat(), &[&[7], frame].concat()] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        copy(original.path(), directory.path());
+        std::fs::write(segment(directory.path(), 1), [good, left].concat()).expect("written");
+        let outside = embedded::verify(directory.path(), None).expect("checked");
+        std::fs::remove_dir_all(directory.path().join("index-1")).expect("removed");
+        let ledger = open_copy(directory.path()).await;
+        let report = ledger.check().await.expect("checked");
+        ledger.close().await.expect("closed");
+        assert_eq!(
+            (outside.orders, report.orders, outside.differences, report.differences),
+            (300, 300, vec![], vec![])
+        );
+        // With the last frame before it gone, it is damage as before.
+        std::fs::write(segment(directory.path(), 1), [&good[..start], left].concat()).expect("written");
+        assert!(refusal(directory.path()).contains("the segment after it was begun later"));
+    }
 }
 
 /// What opening says, with the index deleted so that all of the journal has to be read.
