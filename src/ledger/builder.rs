@@ -70,7 +70,7 @@ impl LedgerBuilder {
         self
     }
 
-    /// How long to wait for another process that owns the ledger.
+    /// How long to wait for another process that owns the ledger: a second unless set to more.
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> LedgerBuilder {
         self.options.lock_wait = wait;

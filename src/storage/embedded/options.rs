@@ -36,7 +36,7 @@ pub struct EmbeddedOptions {
     pub cache_bytes: Option<u64>,
     /// The size of a journal segment, in bytes: taken on disk at once. 8 MiB unless set, at least 16 KiB and at most 1 GiB.
     pub segment_bytes: u64,
-    /// How long to wait for another process to give the ledger back. Not at all unless set.
+    /// How long to wait for another process to give the ledger back: a second unless set to more.
     pub lock_wait: Duration,
     pub(super) disk: Option<Arc<dyn Disk>>,
 }

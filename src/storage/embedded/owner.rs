@@ -16,8 +16,12 @@ pub(super) struct Owner {
 /// How often a taken lock is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
 
+/// For how long it is tried in any case: a child that this process is just starting holds every lock of its parent until it
+/// runs a program of its own, also one that its parent has given back.
+const MOMENT: Duration = Duration::from_secs(1);
+
 impl Owner {
-    /// Takes the lock, waiting at most so long for another process to give it back.
+    /// Takes the lock, waiting so long for another process to give it back, and no less than a second.
     ///
     /// # Errors
     /// [`StorageError::Locked`], which names the holder.
@@ -27,7 +31,7 @@ impl Owner {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(|e| failed("open", e))?;
-        let since = Instant::now();
+        let (since, wait) = (Instant::now(), wait.max(MOMENT));
         loop {
             match file.try_lock() {
                 Ok(()) => break,

@@ -60,7 +60,10 @@ async fn a_ledger_that_is_moved_is_the_same_there_and_takes_nothing_here() {
 
     // Here it can be read, and takes nothing any more, whatever is opened again.
     for _ in 0..2 {
-        let here = Embedded::open(directory.path(), &EmbeddedOptions::new(shop::device())).expect("opens");
+        let mut options = EmbeddedOptions::new(shop::device());
+        // The storage before may be giving its lock back still.
+        options.lock_wait = Duration::from_secs(10);
+        let here = Embedded::open(directory.path(), &options).expect("opens");
         assert_eq!(here.state_hash().await.expect("read"), moved.state);
         let refused = here.transact(shop::hold(&shop::order(3), "here", 100)).await.expect_err("sealed");
         let TransactError::Storage(StorageError::Sealed { to }) = &refused else { panic!("{refused}") };
