@@ -270,9 +270,7 @@ impl Segments {
             proven = proven.max(header.synced_through);
             offset += whole;
         }
-        // No segment is begun before the one before it has a frame.
-        let is_left = !is_last && !starts.is_empty() && self.is_followed(segment, chain)?;
-        let torn = if is_left { None } else { self.torn(segment, bytes, offset, chain.number + 1, is_last)? };
+        let torn = self.torn(segment, bytes, offset, chain, is_last)?;
         let end = offset as u64;
         let unproven = starts.iter().find(|(number, _)| *number > proven).map_or(end, |(_, start)| *start);
         // A segment without a proven frame is written again with its header.
@@ -317,13 +315,17 @@ impl Segments {
         segment: u32,
         bytes: &[u8],
         offset: usize,
-        number: u64,
+        chain: Chain,
         is_last: bool,
     ) -> Result<Option<u64>, StorageError> {
         let rest = &bytes[offset..];
         let Some(last) = rest.iter().rposition(|byte| *byte != 0) else { return Ok(None) };
-        let position = offset as u64;
+        let (position, number) = (offset as u64, chain.number + 1);
         if !is_last {
+            // No segment is begun before the one before it has a frame.
+            if offset > SEGMENT_HEADER && self.is_followed(segment, chain)? {
+                return Ok(None);
+            }
             let why = format!("frame {number} cannot be read, and the segment after it was begun later");
             return Err(self.damaged(segment, position, why));
         }
